@@ -1,0 +1,84 @@
+//! The trait of a curriculum: which levels a training step draws from.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Level, Result};
+
+/// A rule that gives each level its probability at each step.
+///
+/// A fixed schedule ignores [`observe`](Self::observe); an adaptive rule learns from it.
+///
+/// # Invariants
+/// - [`probs`](Self::probs) has one entry a level, each at least 0, with sum 1.
+/// - [`state`](Self::state) and [`restore`](Self::restore) are exact: a restored rule goes on bit for bit.
+pub trait Curriculum: Send {
+    /// The rule's name as written in a configuration, for example `gaussian`.
+    fn name(&self) -> &str;
+
+    /// The number of training levels, K.
+    fn n_levels(&self) -> usize;
+
+    /// The probability of each level at `step` (0-based).
+    fn probs(&self, step: u64) -> Vec<f64>;
+
+    /// Takes in the outcome of the groups of `step`.
+    fn observe(&mut self, step: u64, groups: &[GroupOutcome]) {
+        let _ = (step, groups);
+    }
+
+    /// True when a finished group is worth an update; others are dropped or drawn again.
+    fn keeps(&self, step: u64, group: &GroupOutcome) -> bool {
+        let _ = (step, group);
+        true
+    }
+
+    /// What has been learned so far, for a checkpoint; `Null` for a rule without state.
+    fn state(&self) -> Value {
+        Value::Null
+    }
+
+    /// Takes up a saved state.
+    ///
+    /// # Errors
+    /// [`BadState`](crate::Error::BadState) when the state is not one of this rule.
+    fn restore(&mut self, state: &Value) -> Result<()> {
+        let _ = state;
+        Ok(())
+    }
+}
+
+/// What one group of rollouts of the same prompt came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupOutcome {
+    /// The problem's level.
+    pub level: Level,
+    /// The problem's index within its level's pool.
+    pub item: u64,
+    /// The rewards of the group's verified rollouts.
+    pub rewards: Vec<f64>,
+    /// The advantages of the same rollouts.
+    pub advantages: Vec<f64>,
+    /// How many of the rollouts were correct.
+    pub n_correct: u32,
+}
+
+impl GroupOutcome {
+    /// The share of correct rollouts; 0 for an empty group.
+    pub fn pass_rate(&self) -> f64 {
+        if self.rewards.is_empty() {
+            0.0
+        } else {
+            f64::from(self.n_correct) / self.rewards.len() as f64
+        }
+    }
+
+    /// The mean absolute advantage; 0 for an empty group.
+    pub fn mean_abs_advantage(&self) -> f64 {
+        if self.advantages.is_empty() {
+            0.0
+        } else {
+            self.advantages.iter().map(|a| a.abs()).sum::<f64>() / self.advantages.len() as f64
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The vocabulary that all E2H crates share: problems, levels, scores and rollouts; the traits [`Task`],
+//! [`Curriculum`] and [`Policy`]; seeded random streams; metric keys; atomic file writing.
+//!
+//! This crate depends on no tensor library and on no other E2H crate, so a task, a schedule or a policy
+//! can be written and tested against it alone.
+//!
+//! # Shape letters
+//! The letters mean the same in every crate: `B` prompts a step, `G` group size (samples a prompt),
+//! `N = B * G` rollouts, `T` tokens, `V` vocabulary, `H` heads, `K` key/value heads, `D` head size,
+//! `C` model width, `L` layers.
+//!
+//! # Units
+//! Durations end in `_s` or `_ms`, counts in `_tokens` or `_steps`, shares in `_frac`; logarithms are natural.
+
+mod curriculum;
+mod error;
+mod files;
+mod level;
+pub mod metrics;
+mod policy;
+mod problem;
+mod score;
+mod stream;
+mod task;
+
+pub use curriculum::{Curriculum, GroupOutcome};
+pub use error::{Error, Result};
+pub use files::{append_line, read_jsonl, write_atomic};
+pub use level::Level;
+pub use policy::{FinishReason, GenerateRequest, Generation, Policy, Rollout, Sampling, TokenId};
+pub use problem::{Problem, Split};
+pub use score::{Outcome, RewardPart, Score};
+pub use stream::{RootSeed, Stream, stable_hash};
+pub use task::{LegalPlay, LevelSpec, Play, PlayConfig, Prompt, PromptStyle, Task};

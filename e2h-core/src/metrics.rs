@@ -1,0 +1,221 @@
+//! The one table of metric keys.
+//!
+//! `metrics.jsonl` holds only keys of this table, and `docs/METRICS.md` is generated from it.
+//! A key that ends in `level_{k}/...` stands for one key a level.
+//!
+//! # Invariants
+//! - Every key that a run logs is declared here: [`declared`] is checked when a step is logged.
+//! - Only keys whose [`Metric::is_time`] is true may differ between two runs of the same seed.
+
+/// One metric of a training run.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The key in `metrics.jsonl`; `{k}` stands for a level number.
+    pub key: &'static str,
+    /// The unit, or `1` for a dimensionless number.
+    pub unit: &'static str,
+    /// What is computed.
+    pub formula: &'static str,
+    /// What a healthy run shows.
+    pub healthy: &'static str,
+}
+
+impl Metric {
+    /// True for measurements of the clock, which differ from run to run.
+    pub fn is_time(&self) -> bool {
+        self.key.starts_with("time/")
+    }
+}
+
+/// True when `key` is in the table, with any number in place of `{k}`.
+pub fn declared(key: &str) -> bool {
+    METRICS
+        .iter()
+        .any(|metric| match metric.key.split_once("{k}") {
+            None => metric.key == key,
+            Some((head, tail)) => key
+                .strip_prefix(head)
+                .and_then(|rest| rest.strip_suffix(tail))
+                .is_some_and(|k| !k.is_empty() && k.bytes().all(|byte| byte.is_ascii_digit())),
+        })
+}
+
+const fn metric(
+    key: &'static str,
+    unit: &'static str,
+    formula: &'static str,
+    healthy: &'static str,
+) -> Metric {
+    Metric {
+        key,
+        unit,
+        formula,
+        healthy,
+    }
+}
+
+/// Every metric, in the order of `docs/METRICS.md`.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "step",
+        "steps",
+        "number of finished updates before this one",
+        "grows by 1",
+    ),
+    metric(
+        "reward/mean",
+        "1",
+        "mean reward of the step's verified rollouts",
+        "rises",
+    ),
+    metric(
+        "reward/level_{k}/mean",
+        "1",
+        "mean reward of the rollouts of level k",
+        "rises while k is trained",
+    ),
+    metric(
+        "accuracy/mean",
+        "1",
+        "share of rollouts whose outcome is Correct",
+        "rises",
+    ),
+    metric(
+        "accuracy/level_{k}/mean",
+        "1",
+        "the same over the rollouts of level k",
+        "rises while k is trained",
+    ),
+    metric(
+        "schedule/level_{k}/prob",
+        "1",
+        "probability of level k at this step",
+        "follows the schedule",
+    ),
+    metric(
+        "schedule/level_{k}/prompts",
+        "prompts",
+        "prompts of level k drawn in this step",
+        "about B times the probability",
+    ),
+    metric(
+        "groups/zero_variance_frac",
+        "1",
+        "share of groups whose rewards are all equal",
+        "under 0.7; such groups teach nothing",
+    ),
+    metric(
+        "groups/level_{k}/zero_variance_frac",
+        "1",
+        "the same over the groups of level k",
+        "under 0.7 where k matters",
+    ),
+    metric(
+        "rollout/bad_format_frac",
+        "1",
+        "share of rollouts that break the format",
+        "falls to about 0",
+    ),
+    metric(
+        "rollout/unverifiable",
+        "rollouts",
+        "rollouts that the verifier could not decide; they get no gradient",
+        "0",
+    ),
+    metric(
+        "rollout/truncated_frac",
+        "1",
+        "share of rollouts cut at the token limit",
+        "under 0.1",
+    ),
+    metric(
+        "rollout/mean_tokens",
+        "tokens",
+        "mean completion length",
+        "stable",
+    ),
+    metric(
+        "rollout/tokens",
+        "tokens",
+        "tokens sampled in this step",
+        "stable",
+    ),
+    metric(
+        "loss/policy",
+        "1",
+        "the surrogate loss of the step's micro-batches, summed with their weights",
+        "small; not a measure of skill",
+    ),
+    metric(
+        "loss/kl_k3",
+        "nat",
+        "mean over tokens of exp(ref - logp) - (ref - logp) - 1",
+        "under 0.1",
+    ),
+    metric(
+        "policy/entropy",
+        "nat",
+        "mean entropy of the next-token distribution at sampled tokens",
+        "falls slowly; near 0 is collapse",
+    ),
+    metric(
+        "policy/ratio_mean",
+        "1",
+        "mean importance ratio exp(logp - behaviour logp) at the first pass",
+        "1 within 1e-3",
+    ),
+    metric(
+        "policy/clip_frac",
+        "1",
+        "share of tokens whose ratio is clipped",
+        "under 0.2",
+    ),
+    metric(
+        "optim/lr",
+        "1",
+        "learning rate of this update",
+        "follows its schedule",
+    ),
+    metric(
+        "optim/grad_norm",
+        "1",
+        "2-norm of the gradient before clipping",
+        "finite, of stable size",
+    ),
+    metric(
+        "optim/update_tokens",
+        "tokens",
+        "prompt and completion tokens that went through the backward pass",
+        "rollout tokens less what was skipped",
+    ),
+    metric("time/rollout_s", "s", "sampling", "the largest share"),
+    metric("time/score_s", "s", "verifiers", "under 1% of the step"),
+    metric("time/update_s", "s", "forward, backward, optimiser", ""),
+    metric("time/step_s", "s", "the whole step", "stable"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_with_a_level_are_found() {
+        assert!(declared("reward/level_0/mean"));
+        assert!(declared("reward/level_12/mean"));
+        assert!(!declared("reward/level_/mean"));
+        assert!(!declared("reward/level_x/mean"));
+        assert!(declared("loss/policy"));
+        assert!(!declared("loss/polic"));
+    }
+
+    #[test]
+    fn no_key_stands_twice() {
+        for (i, metric) in METRICS.iter().enumerate() {
+            assert!(
+                METRICS[..i].iter().all(|other| other.key != metric.key),
+                "{}",
+                metric.key
+            );
+        }
+    }
+}
