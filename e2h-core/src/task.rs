@@ -32,7 +32,7 @@ pub trait Task: Send + Sync {
     ///
     /// # Errors
     /// [`MalformedProblem`](crate::Error::MalformedProblem) when the row is not of this task's form.
-    fn prompt(&self, problem: &Problem, style: PromptStyle) -> Result<Prompt>;
+    fn prompt(&self, problem: &Problem) -> Result<Prompt>;
 
     /// Judges a whole completion: format and answer.
     ///
@@ -52,7 +52,7 @@ pub struct LevelSpec {
     pub ood: bool,
 }
 
-/// How a prompt is worded.
+/// How prompts and answers are worded; a task takes it in its configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PromptStyle {
