@@ -1,0 +1,182 @@
+//! Packed batches: prompts shared by their completions, cut into slices of bounded size.
+//!
+//! # Invariants
+//! - A slice holds whole sequences; no padding is ever computed.
+//! - How a batch is cut changes no result beyond rounding; the cut depends on the token budget alone, never
+//!   on the number of threads.
+
+use e2h_core::TokenId;
+
+/// A run of tokens in a packed slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// First row.
+    pub start: usize,
+    /// Number of rows.
+    pub len: usize,
+    /// Index of the segment that this one continues.
+    pub parent: Option<usize>,
+    /// Position of the first token in its sequence.
+    pub position: usize,
+}
+
+/// A prompt and the completions that continue it.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// The prompt; at least one token.
+    pub prompt: &'a [TokenId],
+    /// The completions.
+    pub completions: Vec<&'a [TokenId]>,
+}
+
+/// A place whose next token is known: what log-probs are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Query {
+    /// The row whose hidden state predicts.
+    pub row: usize,
+    /// The token that came.
+    pub target: TokenId,
+}
+
+/// Some sequences, end to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slice {
+    pub tokens: Vec<TokenId>,
+    pub segments: Vec<Segment>,
+    /// One for each completion token, sequence after sequence.
+    pub queries: Vec<Query>,
+    /// Where each sequence's queries start; one more entry than there are sequences.
+    pub offsets: Vec<usize>,
+    /// Index of each sequence in the order of the whole batch.
+    pub sequences: Vec<usize>,
+}
+
+impl Slice {
+    fn open_prompt(&mut self, prompt: &[TokenId]) -> usize {
+        let segment = Segment {
+            start: self.tokens.len(),
+            len: prompt.len(),
+            parent: None,
+            position: 0,
+        };
+        self.tokens.extend_from_slice(prompt);
+        self.segments.push(segment);
+        self.segments.len() - 1
+    }
+
+    fn add_completion(&mut self, prompt: usize, completion: &[TokenId], sequence: usize) {
+        let parent = self.segments[prompt];
+        let start = self.tokens.len();
+        // The last token is predicted but predicts nothing, so it needs no row.
+        let inputs = completion.split_last().map_or(&[][..], |(_, rest)| rest);
+        if !inputs.is_empty() {
+            self.tokens.extend_from_slice(inputs);
+            self.segments.push(Segment {
+                start,
+                len: inputs.len(),
+                parent: Some(prompt),
+                position: parent.len,
+            });
+        }
+        let rows = std::iter::once(parent.start + parent.len - 1).chain(start..);
+        self.queries.extend(
+            rows.zip(completion)
+                .map(|(row, &target)| Query { row, target }),
+        );
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.offsets.push(self.queries.len());
+        self.sequences.push(sequence);
+    }
+
+    /// A slice of prompts alone, without queries: what prefill computes.
+    pub(crate) fn prompts(prompts: &[&[TokenId]]) -> Self {
+        let mut slice = Self::default();
+        for prompt in prompts {
+            slice.open_prompt(prompt);
+        }
+        slice
+    }
+}
+
+/// Cuts groups into slices of at most `token_budget` rows; a single sequence longer than that is a slice of
+/// its own. A prompt is repeated in each slice that holds some of its completions.
+pub(crate) fn pack(groups: &[Group<'_>], token_budget: usize) -> Vec<Slice> {
+    let mut slices = vec![Slice::default()];
+    let mut sequence = 0;
+    for group in groups {
+        let mut open: Option<(usize, usize)> = None; // slice and segment of the prompt
+        for completion in &group.completions {
+            let last = slices.len() - 1;
+            let here = open.filter(|(slice, _)| *slice == last);
+            let prompt_rows = if here.is_some() {
+                0
+            } else {
+                group.prompt.len()
+            };
+            let rows = prompt_rows + completion.len().saturating_sub(1);
+            let used = slices[last].tokens.len();
+            let (slice, prompt) = if used > 0 && used + rows > token_budget {
+                slices.push(Slice::default());
+                (last + 1, slices[last + 1].open_prompt(group.prompt))
+            } else {
+                match here {
+                    Some(place) => place,
+                    None => (last, slices[last].open_prompt(group.prompt)),
+                }
+            };
+            open = Some((slice, prompt));
+            slices[slice].add_completion(prompt, completion, sequence);
+            sequence += 1;
+        }
+    }
+    slices.retain(|slice| !slice.sequences.is_empty());
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_completion_token_has_one_query_that_its_predecessor_answers() {
+        let prompts: [&[TokenId]; 2] = [&[1, 2, 3], &[4]];
+        let completions: [&[TokenId]; 3] = [&[10, 11], &[12], &[13, 14, 15]];
+        let groups: Vec<Group<'_>> = prompts
+            .iter()
+            .map(|prompt| Group {
+                prompt,
+                completions: completions.to_vec(),
+            })
+            .collect();
+        for budget in [1, 4, 7, 100] {
+            let slices = pack(&groups, budget);
+            let mut sequences = Vec::new();
+            for slice in &slices {
+                assert!(slice.sequences.len() == 1 || slice.tokens.len() <= budget);
+                for (i, &sequence) in slice.sequences.iter().enumerate() {
+                    let queries = &slice.queries[slice.offsets[i]..slice.offsets[i + 1]];
+                    let completion = completions[sequence % 3];
+                    let prompt = prompts[sequence / 3];
+                    assert!(
+                        queries
+                            .iter()
+                            .map(|q| q.target)
+                            .eq(completion.iter().copied())
+                    );
+                    for (j, query) in queries.iter().enumerate() {
+                        let before = if j == 0 {
+                            prompt[prompt.len() - 1]
+                        } else {
+                            completion[j - 1]
+                        };
+                        assert_eq!(slice.tokens[query.row], before);
+                    }
+                    sequences.push(sequence);
+                }
+            }
+            assert_eq!(sequences, (0..6).collect::<Vec<_>>(), "budget {budget}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Log-probs, entropies, gradients and greedy continuations against transformers in float64.
+//!
+//! The numbers are made by an independent program; they lie beside the project, in `shared/oracle/models`,
+//! and the tests say so when they are not there.
+
+use std::path::{Path, PathBuf};
+
+use e2h_core::TokenId;
+use e2h_model::{Group, Model, TokenGrads};
+use safetensors::SafeTensors;
+
+const MODELS: [&str; 5] = ["qwen2", "llama3", "smollm2", "llama-untied", "qwen3"];
+
+fn folder(name: &str) -> Option<PathBuf> {
+    let shared = std::env::var("E2H_SHARED").map_or_else(
+        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        PathBuf::from,
+    );
+    let folder = shared.join("oracle/models").join(name);
+    if !folder.exists() {
+        eprintln!("skipped: {} is not here", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+struct Expected(Vec<u8>);
+
+impl Expected {
+    fn read(folder: &Path) -> Self {
+        Self(std::fs::read(folder.join("expected.safetensors")).expect("goldens are readable"))
+    }
+
+    fn floats(&self, name: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.0).expect("goldens are safetensors");
+        let view = file.tensor(name).expect(name);
+        view.data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
+    }
+
+    fn ints(&self, name: &str) -> Vec<u32> {
+        self.floats(name).into_iter().map(f32::to_bits).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.0).expect("goldens are safetensors");
+        file.names().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The rows without their padding.
+    fn rows(&self) -> Vec<Vec<TokenId>> {
+        let mask = self.ints("attention_mask");
+        let ids = self.ints("input_ids");
+        ids.chunks(37)
+            .zip(mask.chunks(37))
+            .map(|(ids, mask)| {
+                ids.iter()
+                    .zip(mask)
+                    .filter(|(_, m)| **m == 1)
+                    .map(|(id, _)| *id)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// `[4, width]` values at the places of each row's completion tokens, all tokens but its first.
+    fn of_targets(&self, name: &str, width: usize) -> Vec<Vec<f32>> {
+        let rows = self.rows();
+        self.floats(name)
+            .chunks(width)
+            .zip(&rows)
+            .map(|(values, row)| {
+                // Left padding; entropies have one more entry, at the last token.
+                let end = if width == 37 { 36 } else { width };
+                values[end - (row.len() - 1)..end].to_vec()
+            })
+            .collect()
+    }
+}
+
+fn groups(rows: &[Vec<TokenId>]) -> Vec<Group<'_>> {
+    rows.iter()
+        .map(|row| Group {
+            prompt: &row[..1],
+            completions: vec![&row[1..]],
+        })
+        .collect()
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut() {
+    for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
+        let expected = Expected::read(&folder);
+        let rows = expected.rows();
+        let logprobs = expected.of_targets("logprobs", 36);
+        let entropies = expected.of_targets("entropies", 37);
+        for (budget, threads) in [(1, 1), (30, 2), (10_000, 1)] {
+            let model = Model::load(&folder)
+                .expect("loadable")
+                .with_threads(threads);
+            let stats = model
+                .token_stats(&groups(&rows), budget)
+                .expect("valid tokens");
+            for (i, (logprob, entropy)) in stats.iter().enumerate() {
+                let worst = largest_difference(logprob, &logprobs[i]);
+                assert!(
+                    worst < 1e-4,
+                    "{name}: log-probs of row {i} are off by {worst}"
+                );
+                let worst = largest_difference(entropy, &entropies[i]);
+                assert!(
+                    worst < 1e-4,
+                    "{name}: entropies of row {i} are off by {worst}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_the_goldens_however_the_batch_is_cut() {
+    for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
+        let expected = Expected::read(&folder);
+        let rows = expected.rows();
+        let n_targets = rows.iter().map(|row| row.len() - 1).sum::<usize>() as f32;
+        for (budget, threads) in [(1, 2), (10_000, 1)] {
+            let model = Model::load(&folder)
+                .expect("loadable")
+                .with_threads(threads);
+            let mut grads = vec![0.0; model.params().len()];
+            model
+                .backward(&groups(&rows), budget, &mut grads, |stats| TokenGrads {
+                    d_logprobs: vec![-1.0 / n_targets; stats.logprobs.len()],
+                    d_entropies: vec![0.0; stats.logprobs.len()],
+                })
+                .expect("valid tokens");
+            for tensor in expected
+                .names()
+                .iter()
+                .filter_map(|name| name.strip_prefix("grad."))
+            {
+                let want = expected.floats(&format!("grad.{tensor}"));
+                let spec = model.layout().get(tensor).expect(tensor);
+                let worst = largest_difference(&grads[spec.range.clone()], &want);
+                let scale = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+                assert!(
+                    worst < 1e-3 * scale,
+                    "{name}: {tensor} is off by {worst} of {scale}"
+                );
+            }
+        }
+    }
+}
