@@ -12,6 +12,7 @@
 //! - Products go to the `gemm` crate, which picks AVX2 or AVX-512 at run time.
 
 pub(crate) mod attention;
+pub(crate) mod decode;
 pub(crate) mod forward;
 pub(crate) mod head;
 pub(crate) mod linalg;

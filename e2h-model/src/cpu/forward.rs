@@ -10,7 +10,7 @@
 //! - One product computes q, k and v, another gate and up: their weights are adjacent in the flat buffer.
 
 use super::attention::{HeadShape, attention, attention_backward};
-use super::linalg::{Mat, MatMut, matmul};
+use super::linalg::{Mat, MatMut, matmul, matmul_by_row};
 use super::ops::{
     RopeTable, add_bias, rms_norm, rms_norm_backward, sum_rows, swiglu, swiglu_backward,
 };
@@ -87,13 +87,7 @@ pub(crate) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 /// `y = x W^T`, or `y += x W^T`. `x: [M, in]`, `weight: [out, in]`, `y: [M, out]`
 pub(crate) fn linear(y: &mut [f32], x: &[f32], weight: &[f32], rows: usize, accumulate: bool) {
     let (n_in, n_out) = (x.len() / rows, y.len() / rows);
-    let weight = Mat::new(weight, n_out, n_in);
-    matmul(
-        MatMut::new(y, rows, n_out),
-        Mat::new(x, rows, n_in),
-        weight.t(),
-        accumulate,
-    );
+    matmul_by_row(y, x, Mat::new(weight, n_out, n_in).t(), rows, accumulate);
 }
 
 /// Backward of [`linear`]: `d_x = d_y W` and `d_weight += d_y^T x`.

@@ -1,8 +1,8 @@
 //! Matrix products on slices, single-threaded: workers split the batch, not the product.
 //!
 //! # Invariants
-//! - A row of a product depends on that row of the left factor only, bit for bit: products of one row and of
-//!   two rows or fewer inner columns, which the `gemm` crate sums in another order, are not handed to it.
+//! - A row of [`matmul_by_row`] depends on that row of the left factor only, bit for bit, so a sequence's
+//!   numbers do not depend on what else is in its batch.
 
 use std::cell::RefCell;
 
@@ -110,9 +110,6 @@ pub(crate) fn matmul(out: MatMut<'_>, lhs: Mat<'_>, rhs: Mat<'_>, accumulate: bo
     if out.rows == 0 || out.cols == 0 {
         return;
     }
-    if out.rows == 1 {
-        return single_row(out, lhs, rhs, accumulate);
-    }
     let (m, n, k) = (out.rows, out.cols, lhs.cols);
     #[expect(
         unsafe_code,
@@ -145,25 +142,39 @@ pub(crate) fn matmul(out: MatMut<'_>, lhs: Mat<'_>, rhs: Mat<'_>, accumulate: bo
     }
 }
 
-/// Computes a one-row product as the first row of a two-row one, so that it is summed in the same order.
-fn single_row(out: MatMut<'_>, lhs: Mat<'_>, rhs: Mat<'_>, accumulate: bool) {
+/// [`matmul`] with dense factors for which each row of the result depends on its row of `lhs` alone, bit for
+/// bit, however many rows there are.
+///
+/// The `gemm` crate sums products of one row, and those of at most [`SMALL`] elements, in another order; such
+/// products are padded with rows of zeros.
+pub(crate) fn matmul_by_row(out: &mut [f32], lhs: &[f32], rhs: Mat<'_>, rows: usize, sum: bool) {
     thread_local! {
         static PAD: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
+    let (n, k) = (rhs.cols, rhs.rows);
+    if rows > 1 && rows * n > SMALL {
+        return matmul(MatMut::new(out, rows, n), Mat::new(lhs, rows, k), rhs, sum);
+    }
+    let padded = (SMALL / n + 1).max(2);
     PAD.with_borrow_mut(|pad| {
-        let (n, k) = (out.cols, lhs.cols);
         pad.clear();
-        pad.resize(2 * (n + k), 0.0);
-        let (product, row) = pad.split_at_mut(2 * n);
-        for (index, value) in row[..k].iter_mut().enumerate() {
-            *value = lhs.data[index * lhs.col_stride];
-        }
-        matmul(MatMut::new(product, 2, n), Mat::new(row, 2, k), rhs, false);
-        for (target, value) in out.data[..n].iter_mut().zip(product.iter()) {
-            *target = if accumulate { *target + value } else { *value };
+        pad.resize(padded * (n + k), 0.0);
+        let (product, factor) = pad.split_at_mut(padded * n);
+        factor[..rows * k].copy_from_slice(&lhs[..rows * k]);
+        matmul(
+            MatMut::new(product, padded, n),
+            Mat::new(factor, padded, k),
+            rhs,
+            false,
+        );
+        for (target, value) in out[..rows * n].iter_mut().zip(product.iter()) {
+            *target = if sum { *target + value } else { *value };
         }
     });
 }
+
+/// Elements up to which the `gemm` crate takes its small-product path.
+const SMALL: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -202,35 +213,31 @@ mod tests {
 
     #[test]
     fn a_row_does_not_depend_on_its_neighbours() {
-        let (n, k) = (384, 128);
-        let (a, b) = (ramp(200 * k, 1), ramp(n * k, 2));
-        let product = |rows: usize, first: usize| {
-            let mut out = vec![0.0; rows * n];
-            let lhs = Mat::new(&a[first * k..], rows, k);
-            matmul(
-                MatMut::new(&mut out, rows, n),
-                lhs,
-                Mat::new(&b, n, k).t(),
-                false,
-            );
-            out
-        };
-        let whole = product(200, 0);
-        for (rows, first) in [
-            (1, 0),
-            (1, 7),
-            (2, 7),
-            (3, 50),
-            (16, 31),
-            (64, 100),
-            (127, 73),
-        ] {
-            let part = product(rows, first);
-            assert_eq!(
-                part,
-                whole[first * n..(first + rows) * n],
-                "{rows} rows from {first}"
-            );
+        for (n, k) in [(384, 128), (128, 384), (50, 128), (130, 128), (256, 512)] {
+            let (a, b) = (ramp(200 * k, 1), ramp(n * k, 2));
+            let product = |rows: usize, first: usize| {
+                let mut out = vec![0.0; rows * n];
+                let lhs = &a[first * k..(first + rows) * k];
+                matmul_by_row(&mut out, lhs, Mat::new(&b, n, k).t(), rows, false);
+                out
+            };
+            let whole = product(200, 0);
+            for (rows, first) in [
+                (1, 0),
+                (1, 7),
+                (2, 7),
+                (3, 50),
+                (16, 31),
+                (64, 100),
+                (127, 73),
+            ] {
+                let part = product(rows, first);
+                assert_eq!(
+                    part,
+                    whole[first * n..(first + rows) * n],
+                    "{rows} rows from {first}"
+                );
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2h_core::TokenId;
+use e2h_core::{GenerateRequest, RootSeed, Sampling, TokenId};
 use e2h_model::{Group, Model, TokenGrads};
 use safetensors::SafeTensors;
 
@@ -158,6 +158,34 @@ fn gradients_equal_the_goldens_however_the_batch_is_cut() {
                     "{name}: {tensor} is off by {worst} of {scale}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn greedy_continuations_equal_the_goldens() {
+    for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
+        let expected = Expected::read(&folder);
+        let model = Model::load(&folder).expect("loadable");
+        let sampling = Sampling {
+            max_tokens: 16,
+            ..Sampling::default().greedy()
+        };
+        let requests = expected
+            .rows()
+            .into_iter()
+            .map(|prompt| GenerateRequest {
+                prompt,
+                streams: vec![RootSeed(0).stream("", &[])],
+            })
+            .collect();
+        let never = |_: &[TokenId]| None;
+        let generated = model
+            .generate(requests, &sampling, &never)
+            .expect("valid tokens");
+        let greedy = expected.ints("greedy");
+        for (i, (group, want)) in generated.iter().zip(greedy.chunks(16)).enumerate() {
+            assert_eq!(group[0].tokens, want, "{name}: row {i}");
         }
     }
 }

@@ -1,0 +1,375 @@
+//! Batched generation: prompts are computed once and shared by their samples, finished samples leave the
+//! batch, and waiting prompts take their places.
+//!
+//! # Source
+//! Continuous batching is Orca's (Yu et al. 2022); sharing a prompt's keys and values is vLLM's prefix
+//! sharing (Kwon et al. 2023).
+//!
+//! # Deviations
+//! - One worker thread a core, each with its own batch; prompts are handed out from one queue.
+//! - Caches are contiguous and preallocated to the longest completion, not paged: group sizes and lengths are
+//!   known, so paging would save little.
+//!
+//! # Invariants
+//! - A completion depends on its prompt, its random stream and the sampling rule only.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use e2h_core::{FinishReason, GenerateRequest, Generation, Sampling, Stream, TokenId};
+
+use crate::batch::Slice;
+use crate::cpu::decode::{DecodeBuffers, KvCache, Row};
+use crate::cpu::forward::{Workspace, linear};
+use crate::model::run_workers;
+use crate::sampler::Sampler;
+use crate::{Model, Result};
+
+/// Most sequences that one worker decodes at a time.
+const MAX_ROWS: usize = 128;
+
+/// Says after each token whether a completion has ended.
+pub trait StopRule: Sync {
+    /// The reason to stop after `tokens`, the completion so far, or `None` to go on.
+    fn stop(&self, tokens: &[TokenId]) -> Option<FinishReason>;
+}
+
+impl<F: Fn(&[TokenId]) -> Option<FinishReason> + Sync> StopRule for F {
+    fn stop(&self, tokens: &[TokenId]) -> Option<FinishReason> {
+        self(tokens)
+    }
+}
+
+impl Model {
+    /// Samples one completion per stream of each request, in the requests' order.
+    ///
+    /// # Errors
+    /// [`ContextOverflow`](crate::Error::ContextOverflow) or
+    /// [`UnknownToken`](crate::Error::UnknownToken), before anything is computed.
+    pub fn generate(
+        &self,
+        requests: Vec<GenerateRequest>,
+        sampling: &Sampling,
+        stop: &dyn StopRule,
+    ) -> Result<Vec<Vec<Generation>>> {
+        for request in &requests {
+            self.check_tokens(&request.prompt, sampling.max_tokens)?;
+        }
+        let samples: usize = requests.iter().map(|request| request.streams.len()).sum();
+        let n_threads = self.n_threads().min(requests.len()).max(1);
+        let engine = Engine {
+            model: self,
+            requests: &requests,
+            sampling,
+            stop,
+            next: AtomicUsize::new(0),
+            max_rows: samples.div_ceil(n_threads).min(MAX_ROWS),
+        };
+        let done = run_workers(n_threads, || engine.work());
+        let mut results: Vec<Vec<Option<Generation>>> = requests
+            .iter()
+            .map(|request| vec![None; request.streams.len()])
+            .collect();
+        for (request, sample, generation) in done {
+            results[request][sample] = Some(generation);
+        }
+        Ok(results
+            .into_iter()
+            .map(|group| group.into_iter().flatten().collect())
+            .collect())
+    }
+}
+
+struct Engine<'a> {
+    model: &'a Model,
+    requests: &'a [GenerateRequest],
+    sampling: &'a Sampling,
+    stop: &'a dyn StopRule,
+    next: AtomicUsize,
+    max_rows: usize,
+}
+
+/// A finished sample: request, sample, completion.
+type Done = (usize, usize, Generation);
+
+/// A sample that is still growing.
+struct Active {
+    request: usize,
+    sample: usize,
+    prompt: usize,
+    rng: Stream,
+    own: KvCache,
+    tokens: Vec<TokenId>,
+    logprobs: Vec<f32>,
+}
+
+/// A prompt's cache and how many samples still need it.
+#[derive(Default)]
+struct PromptSlot {
+    cache: KvCache,
+    users: usize,
+}
+
+#[derive(Default)]
+struct Worker {
+    workspace: Workspace,
+    decode: DecodeBuffers,
+    sampler: Sampler,
+    prompts: Vec<PromptSlot>,
+    active: Vec<Active>,
+    spare: Vec<KvCache>,
+    done: Vec<Done>,
+}
+
+impl Engine<'_> {
+    fn work(&self) -> Vec<Done> {
+        let mut worker = Worker::default();
+        loop {
+            self.admit(&mut worker);
+            if worker.active.is_empty() {
+                return worker.done;
+            }
+            self.step(&mut worker);
+        }
+    }
+
+    /// Takes waiting prompts while there is room, computes them together, and draws their first tokens.
+    fn admit(&self, worker: &mut Worker) {
+        let mut rows = worker.active.len();
+        if rows > 0 && rows > self.max_rows / 2 {
+            return; // Prompts are computed in few, large batches.
+        }
+        let mut taken = Vec::new();
+        while rows < self.max_rows {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(request) = self.requests.get(index) else {
+                break;
+            };
+            rows += request.streams.len();
+            taken.push(index);
+        }
+        if taken.is_empty() {
+            return;
+        }
+        let prompts: Vec<&[TokenId]> = taken
+            .iter()
+            .map(|&index| self.requests[index].prompt.as_slice())
+            .collect();
+        let slice = Slice::prompts(&prompts);
+        let (shape, params) = (&self.model.shape, self.model.params());
+        worker.workspace.forward(shape, params, &slice);
+        let (c, v) = (shape.config.hidden_size, shape.config.vocab_size);
+        for (&index, segment) in taken.iter().zip(&slice.segments) {
+            let last = segment.start + segment.len - 1;
+            let mut logits = vec![0.0; v];
+            let hidden = &worker.workspace.hidden[last * c..(last + 1) * c];
+            linear(
+                &mut logits,
+                hidden,
+                &params[shape.layout.head.clone()],
+                1,
+                false,
+            );
+            let slot = worker.free_prompt();
+            let prompt = &mut worker.prompts[slot];
+            prompt.cache.reset(shape, segment.len);
+            prompt
+                .cache
+                .store_segment(shape, &worker.workspace, segment);
+            prompt.users = self.requests[index].streams.len();
+            for (sample, stream) in self.requests[index].streams.iter().enumerate() {
+                let mut own = worker.spare.pop().unwrap_or_default();
+                own.reset(shape, self.sampling.max_tokens);
+                let mut active = Active {
+                    request: index,
+                    sample,
+                    prompt: slot,
+                    rng: stream.clone(),
+                    own,
+                    tokens: Vec::new(),
+                    logprobs: Vec::new(),
+                };
+                active.draw(&mut worker.sampler, &logits, self.sampling);
+                worker.active.push(active);
+            }
+        }
+        self.retire(worker);
+    }
+
+    /// Takes every active sample one token further.
+    fn step(&self, worker: &mut Worker) {
+        let mut rows: Vec<Row<'_>> = worker
+            .active
+            .iter_mut()
+            .map(|active| Row {
+                token: active.tokens[active.tokens.len() - 1],
+                prompt: &worker.prompts[active.prompt].cache,
+                own: &mut active.own,
+            })
+            .collect();
+        worker
+            .decode
+            .step(&self.model.shape, self.model.params(), &mut rows);
+        let v = self.model.config().vocab_size;
+        for (active, logits) in worker
+            .active
+            .iter_mut()
+            .zip(worker.decode.logits.chunks_exact(v))
+        {
+            active.draw(&mut worker.sampler, logits, self.sampling);
+        }
+        self.retire(worker);
+    }
+
+    /// Moves finished samples out of the batch.
+    fn retire(&self, worker: &mut Worker) {
+        let mut index = 0;
+        while index < worker.active.len() {
+            let tokens = &worker.active[index].tokens;
+            let full = tokens.len() >= self.sampling.max_tokens;
+            let finish = self
+                .stop
+                .stop(tokens)
+                .or(full.then_some(FinishReason::Length));
+            let Some(finish) = finish else {
+                index += 1;
+                continue;
+            };
+            let ended = worker.active.swap_remove(index);
+            worker.prompts[ended.prompt].users -= 1;
+            worker.spare.push(ended.own);
+            let generation = Generation {
+                tokens: ended.tokens,
+                logprobs: ended.logprobs,
+                finish,
+            };
+            worker.done.push((ended.request, ended.sample, generation));
+        }
+    }
+}
+
+impl Active {
+    fn draw(&mut self, sampler: &mut Sampler, logits: &[f32], sampling: &Sampling) {
+        let (token, logprob) = sampler.draw(logits, sampling, &mut self.rng);
+        self.tokens.push(token);
+        self.logprobs.push(logprob);
+    }
+}
+
+impl Worker {
+    fn free_prompt(&mut self) -> usize {
+        match self.prompts.iter().position(|prompt| prompt.users == 0) {
+            Some(slot) => slot,
+            None => {
+                self.prompts.push(PromptSlot::default());
+                self.prompts.len() - 1
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use e2h_core::RootSeed;
+
+    use super::*;
+    use crate::{Group, ModelConfig};
+
+    fn model() -> Model {
+        let config = ModelConfig {
+            initializer_range: 0.1,
+            ..ModelConfig::nano(50)
+        };
+        Model::new(config, &mut RootSeed(1).stream("init", &[]))
+    }
+
+    fn requests(n: u64, group: u64) -> Vec<GenerateRequest> {
+        let prompt = |i: u64| {
+            (0..3 + i % 5)
+                .map(|j| ((i * 7 + j * 3) % 50) as TokenId)
+                .collect()
+        };
+        let stream = |i, j| RootSeed(9).stream("rollout", &[i, j]);
+        (0..n)
+            .map(|i| GenerateRequest {
+                prompt: prompt(i),
+                streams: (0..group).map(|j| stream(i, j)).collect(),
+            })
+            .collect()
+    }
+
+    fn stop(tokens: &[TokenId]) -> Option<FinishReason> {
+        (tokens.last() == Some(&3)).then_some(FinishReason::Eos)
+    }
+
+    const SAMPLING: Sampling = Sampling {
+        temperature: 1.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        max_tokens: 24,
+    };
+
+    #[test]
+    fn a_completion_does_not_depend_on_its_neighbours_or_on_threads() {
+        let all = model()
+            .with_threads(2)
+            .generate(requests(40, 8), &SAMPLING, &stop)
+            .expect("valid");
+        assert!(all.iter().flatten().any(|g| g.finish == FinishReason::Eos));
+        assert!(
+            all.iter()
+                .flatten()
+                .any(|g| g.finish == FinishReason::Length)
+        );
+        let one = model().with_threads(1);
+        for index in [0, 7, 39] {
+            for sample in [0, 5] {
+                let mut request = requests(40, 8).swap_remove(index);
+                request.streams = vec![request.streams.swap_remove(sample)];
+                let alone = one
+                    .generate(vec![request], &SAMPLING, &stop)
+                    .expect("valid");
+                assert_eq!(
+                    alone[0][0], all[index][sample],
+                    "request {index}, sample {sample}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn behaviour_logprobs_equal_the_trainers() {
+        let model = model();
+        let requests = requests(10, 4);
+        let generated = model
+            .generate(requests.clone(), &SAMPLING, &stop)
+            .expect("valid");
+        let groups: Vec<Group<'_>> = requests
+            .iter()
+            .zip(&generated)
+            .map(|(request, group)| Group {
+                prompt: &request.prompt,
+                completions: group.iter().map(|g| g.tokens.as_slice()).collect(),
+            })
+            .collect();
+        let stats = model.token_stats(&groups, 200).expect("valid");
+        for (generation, (logprobs, _)) in generated.iter().flatten().zip(&stats) {
+            for (sampled, trained) in generation.logprobs.iter().zip(logprobs) {
+                let ratio = (trained - sampled).exp();
+                assert!((ratio - 1.0).abs() < 1e-5, "ratio {ratio}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prompt_over_the_context_is_refused() {
+        let request = GenerateRequest {
+            prompt: vec![1; 500],
+            streams: vec![],
+        };
+        let error = model()
+            .generate(vec![request], &SAMPLING, &stop)
+            .expect_err("too long");
+        assert!(error.to_string().contains("524 tokens"), "{error}");
+    }
+}
