@@ -1,1 +1,4 @@
-//! E2H.
+//! Tasks with levels: generators, prompts, solvers and verifiers.
+
+pub mod countdown;
+pub mod format;
