@@ -33,6 +33,20 @@ pub trait Curriculum: Send {
         true
     }
 
+    /// The chance, in [0, 1], that the sampler takes `item` of `level` when it comes to it; what it passes over
+    /// waits for the level's next epoch. 1 for a rule that does not look at single problems.
+    fn item_weight(&self, step: u64, level: Level, item: u64) -> f64 {
+        let _ = (step, level, item);
+        1.0
+    }
+
+    /// A problem to draw in place of a group that [`keeps`](Self::keeps) dropped, as (level, item); `None` when
+    /// the rule has none, and the sampler then draws as usual.
+    fn refill(&mut self, step: u64) -> Option<(Level, u64)> {
+        let _ = step;
+        None
+    }
+
     /// What has been learned so far, for a checkpoint; `Null` for a rule without state.
     fn state(&self) -> Value {
         Value::Null

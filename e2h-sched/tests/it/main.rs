@@ -1,0 +1,3 @@
+//! The public interface against numbers from an independent program.
+
+mod oracle;
