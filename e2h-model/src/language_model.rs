@@ -1,0 +1,387 @@
+//! A decoder with its tokenizer: what continues prompts.
+
+use std::fs;
+use std::path::Path;
+
+use e2h_core::{
+    FinishReason, GenerateRequest, Generation, Policy, Prompt, Sampling, TokenId, write_atomic,
+};
+use serde_json::{Value, json};
+use tokenizers::Tokenizer;
+
+use crate::template::{ChatTemplate, PLAIN_TEMPLATE};
+use crate::{Error, Model, Result, WeightFormat};
+
+/// The text that ends every completion; it is kept.
+pub const STOP_STRING: &str = "</answer>";
+
+/// How many tokens at the end of a completion are decoded to look for the stop string.
+const STOP_WINDOW: usize = 16;
+
+const EOS: &str = "<eos>";
+
+/// A decoder with its tokenizer and chat template.
+#[derive(Debug)]
+pub struct LanguageModel {
+    /// The decoder.
+    pub model: Model,
+    text: TextCodec,
+}
+
+/// Everything about a model that is not weights: tokenizer, template, end tokens.
+#[derive(Debug)]
+pub struct TextCodec {
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    eos: Vec<TokenId>,
+    /// By token: the token can hold the last character of the stop string.
+    may_stop: Vec<bool>,
+}
+
+impl TextCodec {
+    /// A word-level tokenizer over `words`, which are separated by white space.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the words do not make a tokenizer.
+    pub fn word_level(words: &[String]) -> Result<Self> {
+        let special = ["<unk>".to_owned(), EOS.to_owned()];
+        let vocab: serde_json::Map<String, Value> = special
+            .iter()
+            .chain(words)
+            .enumerate()
+            .map(|(id, word)| (word.clone(), json!(id)))
+            .collect();
+        if vocab.len() != words.len() + special.len() {
+            return Err(Error::Tokenizer(
+                "the vocabulary holds a word twice".to_owned(),
+            ));
+        }
+        let added: Vec<Value> = special
+            .iter()
+            .enumerate()
+            .map(|(id, word)| {
+                json!({"id": id, "content": word, "single_word": false, "lstrip": false,
+                       "rstrip": false, "normalized": false, "special": true})
+            })
+            .collect();
+        let file = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+            "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
+            "post_processor": null, "decoder": null,
+            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
+        });
+        let tokenizer = Tokenizer::from_bytes(file.to_string()).map_err(tokenizer_failure)?;
+        let template = ChatTemplate::new(PLAIN_TEMPLATE, "", EOS)?;
+        Self::new(tokenizer, template, &[EOS])
+    }
+
+    fn new(tokenizer: Tokenizer, template: ChatTemplate, eos: &[&str]) -> Result<Self> {
+        let ids = eos.iter().map(|token| {
+            tokenizer.token_to_id(token).ok_or_else(|| {
+                Error::Tokenizer(format!("end token `{token}` is not in the vocabulary"))
+            })
+        });
+        let eos = ids.collect::<Result<Vec<_>>>()?;
+        let last = STOP_STRING.chars().next_back();
+        let may_stop = (0..tokenizer.get_vocab_size(true) as TokenId)
+            .map(|id| {
+                tokenizer
+                    .id_to_token(id)
+                    .is_some_and(|token| token.chars().any(|c| Some(c) == last))
+            })
+            .collect();
+        Ok(Self {
+            tokenizer,
+            template,
+            eos,
+            may_stop,
+        })
+    }
+
+    /// Loads `tokenizer.json` and `tokenizer_config.json` from a model folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Config`] or [`Error::Tokenizer`], naming the file.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("tokenizer.json");
+        let bytes = fs::read(&path).map_err(|source| Error::io("read", &path, source))?;
+        let tokenizer = Tokenizer::from_bytes(bytes)
+            .map_err(|e| Error::config(&path, format!("is not a tokenizer: {e}")))?;
+        let path = folder.join("tokenizer_config.json");
+        let text = fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
+        let config: Value = serde_json::from_str(&text)
+            .map_err(|e| Error::config(&path, format!("is not JSON: {e}")))?;
+        // A special token stands as text or as an object with its content.
+        let token = |key: &str| {
+            let value = &config[key];
+            value
+                .as_str()
+                .or_else(|| value["content"].as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let jinja = folder.join("chat_template.jinja");
+        let source = match fs::read_to_string(&jinja) {
+            Ok(text) => text,
+            Err(_) => match config["chat_template"].as_str() {
+                Some(text) => text.to_owned(),
+                None => PLAIN_TEMPLATE.to_owned(),
+            },
+        };
+        let (bos, eos) = (token("bos_token"), token("eos_token"));
+        let template = ChatTemplate::new(&source, &bos, &eos)?;
+        let codec = Self::new(tokenizer, template, &[])?;
+        let mut ends = generation_eos(folder)?;
+        ends.extend(codec.tokenizer.token_to_id(&eos));
+        ends.sort_unstable();
+        ends.dedup();
+        if ends.is_empty() {
+            return Err(Error::config(
+                &path,
+                "names no `eos_token` of the vocabulary",
+            ));
+        }
+        Ok(Self { eos: ends, ..codec })
+    }
+
+    /// Saves what [`Self::load`] reads.
+    ///
+    /// # Errors
+    /// [`Error::Core`] when a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let text = self.tokenizer.to_string(true).map_err(tokenizer_failure)? + "\n";
+        write_atomic(&folder.join("tokenizer.json"), text.as_bytes())?;
+        let eos = self
+            .eos
+            .first()
+            .and_then(|id| self.tokenizer.id_to_token(*id));
+        let config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": eos,
+            "clean_up_tokenization_spaces": false,
+            "chat_template": self.template.source(),
+        });
+        write_atomic(
+            &folder.join("tokenizer_config.json"),
+            pretty(&config).as_bytes(),
+        )?;
+        let generation = json!({"eos_token_id": self.eos});
+        write_atomic(
+            &folder.join("generation_config.json"),
+            pretty(&generation).as_bytes(),
+        )?;
+        Ok(())
+    }
+
+    /// Number of tokens.
+    pub fn vocab_size(&self) -> usize {
+        self.may_stop.len()
+    }
+
+    /// The first end-of-sequence token.
+    pub fn eos(&self) -> TokenId {
+        self.eos[0]
+    }
+
+    /// Tokens of a rendered prompt.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the template or the tokenizer fails.
+    pub fn encode_prompt(&self, prompt: &Prompt) -> Result<Vec<TokenId>> {
+        self.encode(&self.template.render(prompt)?)
+    }
+
+    /// Tokens of a text; no special token is added.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the tokenizer fails.
+    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(tokenizer_failure)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of tokens, without special ones.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the tokenizer fails.
+    pub fn decode(&self, tokens: &[TokenId]) -> Result<String> {
+        self.tokenizer
+            .decode(tokens, true)
+            .map_err(tokenizer_failure)
+    }
+
+    /// Whether a completion has ended: an end token, or the stop string at the end of its text.
+    pub fn stop(&self, tokens: &[TokenId]) -> Option<FinishReason> {
+        let last = *tokens.last()?;
+        if self.eos.contains(&last) {
+            return Some(FinishReason::Eos);
+        }
+        if !self.may_stop.get(last as usize).copied().unwrap_or(false) {
+            return None;
+        }
+        let window = &tokens[tokens.len().saturating_sub(STOP_WINDOW)..];
+        let text = self.decode(window).ok()?;
+        text.contains(STOP_STRING).then_some(FinishReason::Stop)
+    }
+}
+
+/// End tokens of `generation_config.json`, a number or a list; none when the file is absent.
+fn generation_eos(folder: &Path) -> Result<Vec<TokenId>> {
+    let path = folder.join("generation_config.json");
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(Vec::new());
+    };
+    let config: Value = serde_json::from_str(&text)
+        .map_err(|e| Error::config(&path, format!("is not JSON: {e}")))?;
+    let ids = match &config["eos_token_id"] {
+        Value::Array(ids) => ids.clone(),
+        Value::Null => Vec::new(),
+        id => vec![id.clone()],
+    };
+    ids.iter()
+        .map(|id| {
+            id.as_u64()
+                .and_then(|id| TokenId::try_from(id).ok())
+                .ok_or_else(|| Error::config(&path, format!("`eos_token_id` holds {id}")))
+        })
+        .collect()
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+fn tokenizer_failure(error: impl std::fmt::Display) -> Error {
+    Error::Tokenizer(error.to_string())
+}
+
+impl LanguageModel {
+    /// Puts a decoder and its tokenizer together.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the tokenizer has more tokens than the decoder.
+    pub fn new(model: Model, text: TextCodec) -> Result<Self> {
+        let (tokens, rows) = (text.vocab_size(), model.config().vocab_size);
+        if tokens > rows {
+            return Err(Error::Tokenizer(format!(
+                "has {tokens} tokens, but the model {rows}"
+            )));
+        }
+        Ok(Self { model, text })
+    }
+
+    /// Loads a model folder in the Hugging Face layout.
+    ///
+    /// # Errors
+    /// As [`Model::load`] and [`TextCodec::load`].
+    pub fn load(folder: &Path) -> Result<Self> {
+        Self::new(Model::load(folder)?, TextCodec::load(folder)?)
+    }
+
+    /// Saves a model folder in the Hugging Face layout.
+    ///
+    /// # Errors
+    /// As [`Model::save`] and [`TextCodec::save`].
+    pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<()> {
+        self.model.save(folder, format)?;
+        self.text.save(folder)
+    }
+
+    /// The tokenizer and its template.
+    pub fn text(&self) -> &TextCodec {
+        &self.text
+    }
+}
+
+impl From<Error> for e2h_core::Error {
+    fn from(error: Error) -> Self {
+        Self::Policy(error.to_string())
+    }
+}
+
+impl Policy for LanguageModel {
+    fn encode(&self, prompt: &Prompt) -> e2h_core::Result<Vec<TokenId>> {
+        Ok(self.text.encode_prompt(prompt)?)
+    }
+
+    fn decode(&self, tokens: &[TokenId]) -> e2h_core::Result<String> {
+        Ok(self.text.decode(tokens)?)
+    }
+
+    fn generate(
+        &mut self,
+        requests: Vec<GenerateRequest>,
+        sampling: &Sampling,
+    ) -> e2h_core::Result<Vec<Vec<Generation>>> {
+        let text = &self.text;
+        Ok(self
+            .model
+            .generate(requests, sampling, &|tokens: &[TokenId]| text.stop(tokens))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use e2h_core::RootSeed;
+
+    use super::*;
+    use crate::ModelConfig;
+
+    fn words() -> Vec<String> {
+        [
+            "<think>",
+            "</think>",
+            "<answer>",
+            "</answer>",
+            "1",
+            "+",
+            "2",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    #[test]
+    fn words_survive_the_round_trip_and_unknown_ones_become_unk() {
+        let codec = TextCodec::word_level(&words()).expect("a tokenizer");
+        let text = "<think> 1 + 2 </think> <answer> 1 + 2 </answer>";
+        let ids = codec.encode(text).expect("encoded");
+        assert_eq!(ids.len(), 10);
+        assert_eq!(codec.decode(&ids).expect("decoded"), text);
+        assert_eq!(codec.encode("7").expect("encoded"), [0]);
+    }
+
+    #[test]
+    fn completions_stop_at_the_answers_end_or_at_eos() {
+        let codec = TextCodec::word_level(&words()).expect("a tokenizer");
+        let stop = |text: &str| codec.stop(&codec.encode(text).expect("encoded"));
+        assert_eq!(stop("1 + 2 </think>"), None);
+        assert_eq!(stop("1 </answer>"), Some(FinishReason::Stop));
+        assert_eq!(codec.stop(&[5, codec.eos()]), Some(FinishReason::Eos));
+    }
+
+    #[test]
+    fn a_saved_model_folder_loads_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let codec = TextCodec::word_level(&words()).expect("a tokenizer");
+        let config = ModelConfig::nano(codec.vocab_size());
+        let model = Model::new(config, &mut RootSeed(1).stream("init", &[]));
+        let saved = LanguageModel::new(model, codec).expect("they fit");
+        saved.save(folder.path(), WeightFormat::F32).expect("saved");
+        let loaded = LanguageModel::load(folder.path()).expect("loaded");
+        assert_eq!(saved.model.params(), loaded.model.params());
+        let prompt = Prompt {
+            system: None,
+            user: "1 + 2".into(),
+            assistant_prefix: "<think>".into(),
+        };
+        assert_eq!(
+            saved.text().encode_prompt(&prompt).expect("encoded"),
+            loaded.text().encode_prompt(&prompt).expect("encoded")
+        );
+        assert_eq!(loaded.text().eos(), saved.text().eos());
+    }
+}
