@@ -96,3 +96,30 @@ impl GroupOutcome {
         }
     }
 }
+
+/// One prompt slot of a step: which problem of which level's pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pick {
+    /// The level.
+    pub level: Level,
+    /// The problem's index within the level's pool.
+    pub item: u64,
+}
+
+/// Draws the problems of each step by a curriculum's probabilities.
+pub trait ProblemSampler: Send {
+    /// Draws `n` problems for `step`.
+    ///
+    /// # Errors
+    /// [`OutOfRange`](crate::Error::OutOfRange) when a level has probability but no problems.
+    fn draw(&mut self, rule: &dyn Curriculum, step: u64, n: usize) -> Result<Vec<Pick>>;
+
+    /// What the sampler needs to go on where it is.
+    fn state(&self) -> Value;
+
+    /// Takes up a saved state.
+    ///
+    /// # Errors
+    /// [`BadState`](crate::Error::BadState) when the state was saved over other pools.
+    fn restore(&mut self, state: &Value) -> Result<()>;
+}

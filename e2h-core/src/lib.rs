@@ -23,7 +23,7 @@ mod score;
 mod stream;
 mod task;
 
-pub use curriculum::{Curriculum, GroupOutcome};
+pub use curriculum::{Curriculum, GroupOutcome, Pick, ProblemSampler};
 pub use error::{Error, Result};
 pub use files::{append_line, read_jsonl, write_atomic};
 pub use level::Level;

@@ -188,6 +188,12 @@ pub const METRICS: &[Metric] = &[
         "prompt and completion tokens that went through the backward pass",
         "rollout tokens less what was skipped",
     ),
+    metric(
+        "optim/skipped_updates",
+        "updates",
+        "updates whose gradient was not finite; they change nothing",
+        "0",
+    ),
     metric("time/rollout_s", "s", "sampling", "the largest share"),
     metric("time/score_s", "s", "verifiers", "under 1% of the step"),
     metric("time/update_s", "s", "forward, backward, optimiser", ""),

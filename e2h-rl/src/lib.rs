@@ -1,1 +1,25 @@
-//! E2H.
+//! Reinforcement learning of language models on a curriculum: supervised base policies, group relative policy
+//! optimisation, evaluation, and runs that can be stopped and taken up again.
+//!
+//! Tasks and curricula are met only as the traits of `e2h-core`; the command line wires them together.
+
+mod advantage;
+mod config;
+mod error;
+mod eval;
+pub mod loss;
+mod report;
+mod rollout;
+mod sft;
+mod trainer;
+
+pub use advantage::{advantages, is_zero_variance};
+pub use config::{AdvantageScale, GrpoConfig, LossKind, LrSchedule};
+pub use error::{Error, Result};
+pub use eval::{
+    EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, training_pools, wilson,
+};
+pub use report::{StepReport, UpdateStats};
+pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
+pub use sft::{SftConfig, train_on_play};
+pub use trainer::Trainer;

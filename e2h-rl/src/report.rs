@@ -1,0 +1,248 @@
+//! What a training step has to say: one line of `metrics.jsonl`, and samples for `samples.jsonl`.
+
+use e2h_core::{Pick, Rollout, metrics};
+use serde_json::{Map, Value, json};
+
+use crate::rollout::{PhaseTimes, is_truncated};
+use crate::trainer::zero_variance_frac;
+
+/// Everything that happened in one step.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// Number of steps before this one.
+    pub step: u64,
+    /// Probability of each level.
+    pub probs: Vec<f64>,
+    /// The problems drawn.
+    pub picks: Vec<Pick>,
+    /// The rollouts of each problem.
+    pub groups: Vec<Vec<Rollout>>,
+    /// The advantages of each group's verified rollouts.
+    pub advantages: Vec<Vec<f64>>,
+    /// What the update did.
+    pub update: UpdateStats,
+    /// Time of the two rollout phases.
+    pub times: PhaseTimes,
+    /// Time of the update in seconds.
+    pub update_s: f64,
+    /// Time of the whole step in seconds.
+    pub step_s: f64,
+}
+
+/// What an update did; means over its passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct UpdateStats {
+    /// Learning rate.
+    pub lr: f64,
+    /// Gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Loss.
+    pub loss: f64,
+    /// Share of clipped tokens.
+    pub clip_frac: f64,
+    /// Mean k3 divergence from the reference, in nats.
+    pub kl_k3: f64,
+    /// Mean importance ratio at the first pass.
+    pub ratio_mean: f64,
+    /// Prompt and completion tokens of the update.
+    pub update_tokens: usize,
+    /// Passes whose gradient was not finite.
+    pub skipped_updates: u32,
+    passes: u32,
+}
+
+impl UpdateStats {
+    /// Takes one pass into the means.
+    pub(crate) fn record(&mut self, norm: f64, loss: f64, clipped: u64, kl: f64, n_tokens: u64) {
+        self.passes += 1;
+        let n = n_tokens.max(1) as f64;
+        let share = 1.0 / f64::from(self.passes);
+        for (mean, value) in [
+            (&mut self.grad_norm, norm),
+            (&mut self.loss, loss),
+            (&mut self.clip_frac, clipped as f64 / n),
+            (&mut self.kl_k3, kl / n),
+        ] {
+            *mean += (value - *mean) * share;
+        }
+    }
+}
+
+impl StepReport {
+    fn rollouts(&self, level: Option<usize>) -> impl Iterator<Item = &Rollout> {
+        let here = move |pick: &&(&Pick, &Vec<Rollout>)| {
+            level.is_none_or(|level| pick.0.level.index() == level)
+        };
+        let groups: Vec<_> = self.picks.iter().zip(&self.groups).collect();
+        let chosen: Vec<_> = groups
+            .iter()
+            .filter(here)
+            .map(|(_, group)| *group)
+            .collect();
+        chosen.into_iter().flatten()
+    }
+
+    /// Rewards of the verified rollouts of each group of `level`, or of all.
+    fn rewards(&self, level: Option<usize>) -> Vec<Vec<f64>> {
+        self.picks
+            .iter()
+            .zip(&self.groups)
+            .filter(|(pick, _)| level.is_none_or(|level| pick.level.index() == level))
+            .map(|(_, group)| {
+                let verified = group
+                    .iter()
+                    .filter(|r| r.score.outcome.name() != "unverifiable");
+                verified.map(|rollout| rollout.score.reward).collect()
+            })
+            .collect()
+    }
+
+    /// Mean reward of the verified rollouts of `level`, or of all; `None` for none.
+    pub fn mean_reward(&self, level: Option<usize>) -> Option<f64> {
+        mean(self.rewards(level).into_iter().flatten())
+    }
+
+    /// Share of correct rollouts of `level`, or of all; `None` for none.
+    pub fn accuracy(&self, level: Option<usize>) -> Option<f64> {
+        mean(
+            self.rollouts(level)
+                .map(|rollout| f64::from(u8::from(rollout.score.is_correct()))),
+        )
+    }
+
+    /// Completion tokens sampled.
+    pub fn n_tokens(&self) -> usize {
+        self.rollouts(None)
+            .map(|rollout| rollout.generation.tokens.len())
+            .sum()
+    }
+
+    /// Share of groups without variance.
+    pub fn zero_variance_frac(&self) -> f64 {
+        zero_variance_frac(&self.rewards(None))
+    }
+
+    /// Mean entropy of the policy at the sampled tokens in nats, estimated by minus their log-prob.
+    pub fn entropy(&self) -> f64 {
+        let surprise = self
+            .rollouts(None)
+            .flat_map(|rollout| &rollout.generation.logprobs);
+        mean(surprise.map(|logprob| -f64::from(*logprob))).unwrap_or(0.0)
+    }
+
+    /// The step's line of `metrics.jsonl`. Levels without a rollout have no reward and no accuracy.
+    ///
+    /// # Panics
+    /// When a key is not in [`metrics::METRICS`]: a bug in this function.
+    pub fn metrics(&self) -> Map<String, Value> {
+        let share = |f: &dyn Fn(&Rollout) -> bool| {
+            mean(
+                self.rollouts(None)
+                    .map(|rollout| f64::from(u8::from(f(rollout)))),
+            )
+        };
+        let mut line = Map::new();
+        let mut log = |key: String, value: Value| {
+            assert!(metrics::declared(&key), "metric `{key}` is not declared");
+            line.insert(key, value);
+        };
+        log("step".into(), json!(self.step));
+        log("reward/mean".into(), json!(self.mean_reward(None)));
+        log("accuracy/mean".into(), json!(self.accuracy(None)));
+        log(
+            "groups/zero_variance_frac".into(),
+            json!(self.zero_variance_frac()),
+        );
+        for (level, prob) in self.probs.iter().enumerate() {
+            let n = self
+                .picks
+                .iter()
+                .filter(|pick| pick.level.index() == level)
+                .count();
+            log(format!("schedule/level_{level}/prob"), json!(prob));
+            log(format!("schedule/level_{level}/prompts"), json!(n));
+            if n > 0 {
+                let zero = zero_variance_frac(&self.rewards(Some(level)));
+                log(
+                    format!("reward/level_{level}/mean"),
+                    json!(self.mean_reward(Some(level))),
+                );
+                log(
+                    format!("accuracy/level_{level}/mean"),
+                    json!(self.accuracy(Some(level))),
+                );
+                log(
+                    format!("groups/level_{level}/zero_variance_frac"),
+                    json!(zero),
+                );
+            }
+        }
+        let outcome =
+            |name: &'static str| move |rollout: &Rollout| rollout.score.outcome.name() == name;
+        let n_rollouts = self.rollouts(None).count();
+        let unverifiable = self
+            .rollouts(None)
+            .filter(|r| outcome("unverifiable")(r))
+            .count();
+        log(
+            "rollout/bad_format_frac".into(),
+            json!(share(&outcome("bad_format"))),
+        );
+        log("rollout/unverifiable".into(), json!(unverifiable));
+        log("rollout/truncated_frac".into(), json!(share(&is_truncated)));
+        log("rollout/tokens".into(), json!(self.n_tokens()));
+        let mean_tokens = self.n_tokens() as f64 / n_rollouts.max(1) as f64;
+        log("rollout/mean_tokens".into(), json!(mean_tokens));
+        let update = &self.update;
+        log("policy/entropy".into(), json!(self.entropy()));
+        log("policy/ratio_mean".into(), json!(update.ratio_mean));
+        log("policy/clip_frac".into(), json!(update.clip_frac));
+        log("loss/policy".into(), json!(update.loss));
+        log("loss/kl_k3".into(), json!(update.kl_k3));
+        log("optim/lr".into(), json!(update.lr));
+        log("optim/grad_norm".into(), json!(update.grad_norm));
+        log("optim/update_tokens".into(), json!(update.update_tokens));
+        log(
+            "optim/skipped_updates".into(),
+            json!(update.skipped_updates),
+        );
+        log("time/rollout_s".into(), json!(self.times.rollout_s));
+        log("time/score_s".into(), json!(self.times.score_s));
+        log("time/update_s".into(), json!(self.update_s));
+        log("time/step_s".into(), json!(self.step_s));
+        line
+    }
+
+    /// One line of `samples.jsonl` for the first rollout of each group.
+    pub fn samples(&self, problems: &[&e2h_core::Problem]) -> Vec<Value> {
+        let parts = self.groups.iter().zip(&self.advantages).zip(problems);
+        parts
+            .filter_map(|((group, advantages), problem)| {
+                let rollout = group.first()?;
+                let advantage = match rollout.score.outcome.name() {
+                    "unverifiable" => None,
+                    _ => advantages.first(),
+                };
+                Some(json!({
+                    "step": self.step,
+                    "level": rollout.level,
+                    "question": problem.question,
+                    "answer": problem.answer,
+                    "completion": rollout.text,
+                    "outcome": rollout.score.outcome.name(),
+                    "reward": rollout.score.reward,
+                    "parts": rollout.score.parts,
+                    "reason": rollout.score.reason,
+                    "advantage": advantage,
+                    "n_tokens": rollout.generation.tokens.len(),
+                    "finish": rollout.generation.finish,
+                }))
+            })
+            .collect()
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, n) = values.fold((0.0, 0_u64), |(sum, n), value| (sum + value, n + 1));
+    (n > 0).then(|| sum / n as f64)
+}

@@ -1,0 +1,101 @@
+//! From problems to scored completions.
+
+use e2h_core::{
+    FinishReason, GenerateRequest, Level, Policy, Problem, Result, Rollout, RootSeed, Sampling,
+    Score, Stream, Task,
+};
+use rayon::prelude::*;
+
+/// A problem with the random streams of its samples.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// The problem.
+    pub problem: &'a Problem,
+    /// One stream a sample.
+    pub streams: Vec<Stream>,
+}
+
+/// The streams of samples `0..n` of one problem at one step.
+///
+/// A rollout's tokens depend on (root seed, step, problem, sample) only. `occurrence` counts how often the
+/// step has drawn the same problem before, so that a repeated problem gets fresh samples.
+pub fn streams(
+    seed: RootSeed,
+    step: u64,
+    level: Level,
+    item: u64,
+    occurrence: u64,
+    n: usize,
+) -> Vec<Stream> {
+    let level = u64::from(level.0);
+    (0..n as u64)
+        .map(|sample| seed.stream("rollout", &[step, level, item, occurrence, sample]))
+        .collect()
+}
+
+/// Samples and scores completions for each ask; group `i` of the result belongs to ask `i`.
+///
+/// # Errors
+/// When a problem is not of the task's form, or the policy fails. A verifier never fails: what it cannot
+/// decide has the outcome `Unverifiable`.
+pub fn roll_out(
+    policy: &mut dyn Policy,
+    task: &dyn Task,
+    asks: &[Ask<'_>],
+    sampling: &Sampling,
+) -> Result<(Vec<Vec<Rollout>>, PhaseTimes)> {
+    let start = std::time::Instant::now();
+    let mut requests = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let prompt = policy.encode(&task.prompt(ask.problem)?)?;
+        requests.push(GenerateRequest {
+            prompt,
+            streams: ask.streams.clone(),
+        });
+    }
+    let prompts: Vec<_> = requests
+        .iter()
+        .map(|request| request.prompt.clone())
+        .collect();
+    let generated = policy.generate(requests, sampling)?;
+    let rollout_s = start.elapsed().as_secs_f64();
+
+    let start = std::time::Instant::now();
+    let mut groups = Vec::with_capacity(asks.len());
+    for (group, (generations, prompt)) in generated.into_iter().zip(prompts).enumerate() {
+        let mut rollouts = Vec::with_capacity(generations.len());
+        for generation in generations {
+            let text = policy.decode(&generation.tokens)?;
+            rollouts.push(Rollout {
+                group,
+                level: asks[group].problem.level,
+                prompt: prompt.clone(),
+                generation,
+                text,
+                score: Score::unverifiable("not scored yet"),
+            });
+        }
+        groups.push(rollouts);
+    }
+    groups.par_iter_mut().zip(asks).for_each(|(rollouts, ask)| {
+        for rollout in rollouts {
+            rollout.score = task.score(ask.problem, &rollout.text);
+        }
+    });
+    let score_s = start.elapsed().as_secs_f64();
+    Ok((groups, PhaseTimes { rollout_s, score_s }))
+}
+
+/// How long the two phases took, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PhaseTimes {
+    /// Encoding and sampling.
+    pub rollout_s: f64,
+    /// Decoding and verifying.
+    pub score_s: f64,
+}
+
+/// True when the completion was cut at the token limit.
+pub fn is_truncated(rollout: &Rollout) -> bool {
+    rollout.generation.finish == FinishReason::Length
+}

@@ -1,0 +1,132 @@
+//! Supervised training of a base policy on random legal play.
+//!
+//! The base learns to act legally and to keep the format, and nothing about the goal: plays are drawn without
+//! looking at what the problem asks for (see [`LegalPlay`]). No solver is used, so whatever skill training by
+//! reward adds comes from the verifier alone.
+
+use e2h_core::{LegalPlay, PlayConfig, RootSeed, TokenId};
+use e2h_model::{AdamW, AdamWConfig, Group, LanguageModel, TokenGrads, clip_global_norm};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// How a base policy is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SftConfig {
+    /// Updates.
+    pub steps: u64,
+    /// Plays an update.
+    pub batch: usize,
+    /// Peak learning rate; it rises over the first 5% of the steps and falls to a tenth along a cosine.
+    pub lr: f64,
+    /// Bound on the gradient's 2-norm.
+    pub max_grad_norm: f64,
+    /// Rows that a worker thread holds at a time, in tokens.
+    pub token_budget: usize,
+    /// How plays are drawn.
+    pub play: PlayConfig,
+}
+
+impl Default for SftConfig {
+    fn default() -> Self {
+        Self {
+            steps: 2000,
+            batch: 64,
+            lr: 1e-3,
+            max_grad_norm: 1.0,
+            token_budget: 1024,
+            play: PlayConfig::default(),
+        }
+    }
+}
+
+impl SftConfig {
+    fn lr_at(&self, step: u64) -> f64 {
+        let warmup = (self.steps / 20).max(1);
+        if step < warmup {
+            return self.lr * (step + 1) as f64 / warmup as f64;
+        }
+        let progress = (step - warmup) as f64 / (self.steps - warmup).max(1) as f64;
+        self.lr * (0.1 + 0.45 * (1.0 + (std::f64::consts::PI * progress).cos()))
+    }
+}
+
+/// Trains `policy` on random plays of `task`; `progress` gets the step and the mean loss in nats a token.
+///
+/// # Errors
+/// When the task has no play or the model fails.
+pub fn train_on_play(
+    policy: &mut LanguageModel,
+    task: &dyn LegalPlay,
+    config: &SftConfig,
+    seed: RootSeed,
+    mut progress: impl FnMut(u64, f64),
+) -> Result<()> {
+    let n_params = policy.model.params().len();
+    let adamw = AdamWConfig {
+        beta2: 0.98,
+        weight_decay: 0.01,
+        ..AdamWConfig::default()
+    };
+    let mut optimizer = AdamW::new(adamw, n_params);
+    let layout = policy.model.layout().clone();
+    for step in 0..config.steps {
+        let plays = (0..config.batch as u64)
+            .into_par_iter()
+            .map(|index| {
+                let mut rng = seed.stream("play", &[step, index]);
+                let play = task.random_play(&config.play, &mut rng)?;
+                let prompt = policy.text().encode_prompt(&task.prompt(&play.problem)?)?;
+                Ok((prompt, policy.text().encode(&play.completion)?))
+            })
+            .collect::<Result<Vec<(Vec<TokenId>, Vec<TokenId>)>>>()?;
+        let groups: Vec<Group<'_>> = plays
+            .iter()
+            .map(|(prompt, completion)| Group {
+                prompt,
+                completions: vec![completion.as_slice()],
+            })
+            .collect();
+        let n_tokens = plays
+            .iter()
+            .map(|(_, completion)| completion.len())
+            .sum::<usize>() as f32;
+        let mut grads = vec![0.0; n_params];
+        let losses = std::sync::Mutex::new(Vec::new());
+        policy
+            .model
+            .backward(&groups, config.token_budget, &mut grads, |stats| {
+                let loss: f64 = stats
+                    .logprobs
+                    .iter()
+                    .map(|logprob| -f64::from(*logprob))
+                    .sum();
+                let mut losses = losses
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                losses.push((stats.sequences[0], loss));
+                TokenGrads {
+                    d_logprobs: vec![-1.0 / n_tokens; stats.logprobs.len()],
+                    d_entropies: vec![0.0; stats.logprobs.len()],
+                }
+            })?;
+        clip_global_norm(&mut grads, config.max_grad_norm);
+        optimizer.update(
+            &layout,
+            policy.model.params_mut(),
+            &grads,
+            config.lr_at(step),
+        );
+        let mut losses = losses
+            .into_inner()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        losses.sort_by_key(|(first, _)| *first);
+        progress(
+            step,
+            losses.iter().map(|(_, loss)| loss).sum::<f64>() / f64::from(n_tokens),
+        );
+    }
+    Ok(())
+}
