@@ -1,0 +1,3 @@
+//! Tests of the tasks from outside: against published rows and oracle verdicts, and the contract of all tasks.
+
+mod oracle;
