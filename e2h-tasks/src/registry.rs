@@ -1,0 +1,130 @@
+//! Tasks by name.
+//!
+//! A configuration file names its task: `{"name": "countdown", "levels": [2, 3]}`. Each name stands for a preset, the
+//! keys beside it for changes to that preset.
+
+use e2h_core::{Error, LegalPlay, Task};
+use serde::{Deserialize, Serialize};
+
+use crate::blocksworld::{Blocksworld, BlocksworldConfig};
+use crate::countdown::{Countdown, CountdownConfig};
+
+/// Which task, and how configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum TaskConfig {
+    /// Countdown.
+    Countdown(CountdownConfig),
+    /// Blocksworld.
+    Blocksworld(BlocksworldConfig),
+}
+
+/// The names that [`TaskConfig::named`] knows, each with its configuration.
+const PRESETS: [(&str, fn() -> TaskConfig); 4] = [
+    ("countdown", || {
+        TaskConfig::Countdown(CountdownConfig::default())
+    }),
+    ("countdown-nano", || {
+        TaskConfig::Countdown(CountdownConfig::nano())
+    }),
+    ("blocksworld", || {
+        TaskConfig::Blocksworld(BlocksworldConfig::default())
+    }),
+    ("blocksworld-nano", || {
+        TaskConfig::Blocksworld(BlocksworldConfig::nano())
+    }),
+];
+
+/// The names of all presets.
+pub fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+impl TaskConfig {
+    /// The preset of a name.
+    ///
+    /// ```
+    /// use e2h_tasks::registry::TaskConfig;
+    /// let error = TaskConfig::named("countdwon").unwrap_err().to_string();
+    /// assert!(error.contains("did you mean `countdown`"), "{error}");
+    /// ```
+    ///
+    /// # Errors
+    /// [`OutOfRange`](Error::OutOfRange) with the known names and the nearest one.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        if let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) {
+            return Ok(preset());
+        }
+        let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+        let nearest = names().into_iter().min_by_key(distance).unwrap_or_default();
+        Err(Error::OutOfRange {
+            name: "task".to_owned(),
+            got: format!("`{name}`"),
+            expected: format!("one of {} (did you mean `{nearest}`?)", names().join(", ")),
+        })
+    }
+
+    /// The task.
+    ///
+    /// # Errors
+    /// All problems of the configuration.
+    pub fn task(self) -> Result<Box<dyn Task>, Vec<Error>> {
+        Ok(match self {
+            Self::Countdown(config) => Box::new(Countdown::new(config)?),
+            Self::Blocksworld(config) => Box::new(Blocksworld::new(config)?),
+        })
+    }
+
+    /// The task as one that can be played at random; `None` for a task that cannot.
+    ///
+    /// # Errors
+    /// All problems of the configuration.
+    pub fn legal_play(self) -> Result<Option<Box<dyn LegalPlay>>, Vec<Error>> {
+        Ok(match self {
+            Self::Countdown(config) => Some(Box::new(Countdown::new(config)?)),
+            Self::Blocksworld(config) => Some(Box::new(Blocksworld::new(config)?)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_builds_a_task_of_its_family() {
+        for name in names() {
+            let task = TaskConfig::named(name)
+                .expect("known")
+                .task()
+                .expect("valid");
+            assert!(
+                name.starts_with(task.name()),
+                "{name} builds {}",
+                task.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_configuration_round_trips_and_unknown_keys_are_errors() {
+        for name in names() {
+            let config = TaskConfig::named(name).expect("known");
+            let text = serde_json::to_string(&config).expect("serialises");
+            assert_eq!(
+                serde_json::from_str::<TaskConfig>(&text).expect("parses"),
+                config
+            );
+        }
+        let changed: TaskConfig =
+            serde_json::from_str(r#"{"name": "countdown", "levels": [3]}"#).expect("parses");
+        let expected = CountdownConfig {
+            levels: vec![3],
+            ..CountdownConfig::default()
+        };
+        assert_eq!(changed, TaskConfig::Countdown(expected));
+        assert!(
+            serde_json::from_str::<TaskConfig>(r#"{"name": "countdown", "level": 3}"#).is_err()
+        );
+    }
+}
