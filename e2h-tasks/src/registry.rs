@@ -4,19 +4,53 @@
 //! keys beside it for changes to that preset.
 
 use e2h_core::{Error, LegalPlay, Task};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::blocksworld::{Blocksworld, BlocksworldConfig};
 use crate::countdown::{Countdown, CountdownConfig};
 
 /// Which task, and how configured.
+///
+/// It is read from a table with the `name` of a preset and the keys that differ from it; it is written with the name
+/// of the task and all keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "lowercase")]
+#[serde(
+    tag = "name",
+    rename_all = "lowercase",
+    try_from = "Map<String, Value>"
+)]
 pub enum TaskConfig {
     /// Countdown.
     Countdown(CountdownConfig),
     /// Blocksworld.
     Blocksworld(BlocksworldConfig),
+}
+
+impl TryFrom<Map<String, Value>> for TaskConfig {
+    type Error = String;
+
+    fn try_from(mut table: Map<String, Value>) -> Result<Self, String> {
+        let name = table.remove("name").ok_or("a task needs a `name`")?;
+        let preset = Self::named(name.as_str().ok_or("the `name` of a task is a text")?);
+        match preset.map_err(|error| error.to_string())? {
+            Self::Countdown(preset) => overlay(&preset, table).map(Self::Countdown),
+            Self::Blocksworld(preset) => overlay(&preset, table).map(Self::Blocksworld),
+        }
+    }
+}
+
+/// `preset` with the keys of `changes` put in its place.
+fn overlay<T: Serialize + DeserializeOwned>(
+    preset: &T,
+    changes: Map<String, Value>,
+) -> Result<T, String> {
+    let mut value = serde_json::to_value(preset).map_err(|error| error.to_string())?;
+    if let Some(keys) = value.as_object_mut() {
+        keys.extend(changes);
+    }
+    serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
 /// The names that [`TaskConfig::named`] knows, each with its configuration.
@@ -117,10 +151,10 @@ mod tests {
             );
         }
         let changed: TaskConfig =
-            serde_json::from_str(r#"{"name": "countdown", "levels": [3]}"#).expect("parses");
+            serde_json::from_str(r#"{"name": "countdown-nano", "levels": [3]}"#).expect("parses");
         let expected = CountdownConfig {
             levels: vec![3],
-            ..CountdownConfig::default()
+            ..CountdownConfig::nano()
         };
         assert_eq!(changed, TaskConfig::Countdown(expected));
         assert!(
