@@ -53,8 +53,11 @@ fn overlay<T: Serialize + DeserializeOwned>(
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
+/// A name and its configuration.
+type Preset = (&'static str, fn() -> TaskConfig);
+
 /// The names that [`TaskConfig::named`] knows, each with its configuration.
-const PRESETS: [(&str, fn() -> TaskConfig); 4] = [
+const PRESETS: [Preset; 4] = [
     ("countdown", || {
         TaskConfig::Countdown(CountdownConfig::default())
     }),

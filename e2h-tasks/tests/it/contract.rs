@@ -70,9 +70,14 @@ fn the_same_stream_gives_the_same_problems_and_plays() {
             problems(&*task, Split::Train),
             "{name}"
         );
-        let play =
-            || task.random_play(&PlayConfig::default(), &mut RootSeed(3).stream("play", &[]));
-        assert_eq!(play().expect("a play"), play().expect("a play"), "{name}");
+    }
+    for (name, task) in compact_players() {
+        let config = PlayConfig::default();
+        assert_eq!(
+            plays(&*task, &config, 50),
+            plays(&*task, &config, 50),
+            "{name}"
+        );
     }
 }
 
@@ -202,6 +207,17 @@ fn plays(task: &dyn LegalPlay, config: &PlayConfig, n: usize) -> Vec<Play> {
         .collect()
 }
 
+#[test]
+fn chat_tasks_are_not_played_at_random() {
+    for (name, task) in players()
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("-nano"))
+    {
+        let play = task.random_play(&PlayConfig::default(), &mut RootSeed(3).stream("play", &[]));
+        assert!(matches!(play, Err(Error::OutOfRange { .. })), "{name}");
+    }
+}
+
 /// The players whose prompts are compact.
 fn compact_players() -> Vec<(&'static str, Box<dyn LegalPlay>)> {
     players()
@@ -240,10 +256,7 @@ fn every_word_of_compact_prompts_and_plays_is_in_the_vocabulary() {
 
 #[test]
 fn plays_keep_the_format_act_legally_and_are_right_when_their_problem_is_what_they_reached() {
-    for (name, task) in players()
-        .into_iter()
-        .filter(|(name, _)| name.ends_with("-nano"))
-    {
+    for (name, task) in compact_players() {
         for play in plays(
             &*task,
             &PlayConfig {

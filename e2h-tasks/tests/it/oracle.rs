@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use e2h_core::{Level, Outcome, Problem, Task, read_jsonl};
+use e2h_tasks::blocksworld::planner::{Search, shortest_plan};
 use e2h_tasks::blocksworld::{Blocksworld, BlocksworldConfig};
 use e2h_tasks::countdown::{Countdown, CountdownConfig};
 use e2h_tasks::format;
@@ -143,6 +144,37 @@ fn every_published_blocksworld_row_loads_and_its_plan_verifies() {
             assert_eq!(
                 (score.reward, score.is_correct()),
                 (2.0, true),
+                "{}",
+                row["id"]
+            );
+        }
+    }
+}
+
+#[test]
+fn every_published_blocksworld_plan_is_as_short_as_the_planner_s() {
+    for file in [
+        "data/blocksworld/train.jsonl",
+        "data/blocksworld/test.jsonl",
+    ] {
+        let Some(rows) = rows::<Value>(file) else {
+            return;
+        };
+        for row in rows {
+            let problem = problem(
+                "blocksworld",
+                row["question"].clone(),
+                row["answer"].clone(),
+                None,
+            );
+            let instance = Blocksworld::instance(&problem).expect("well formed");
+            let Search::Plan(plan) = shortest_plan(&instance.start, &instance.goal, 12, 100_000)
+            else {
+                panic!("{} has no plan of 12 actions", row["id"]);
+            };
+            assert_eq!(
+                Some(plan.len() as u64),
+                row["steps"].as_u64(),
                 "{}",
                 row["id"]
             );
