@@ -136,18 +136,16 @@ impl Blocksworld {
             field,
             problem,
         };
-        let text = |value: &serde_json::Value, field| {
-            let text = value.as_str().map(str::to_owned);
-            text.ok_or_else(|| malformed(field, "is not a text".to_owned()))
-        };
-        let (question, answer) = (
-            text(&problem.question, "question")?,
-            text(&problem.answer, "answer")?,
-        );
+        let no_text = |field| malformed(field, "is not a text".to_owned());
+        let question = problem
+            .question
+            .as_str()
+            .ok_or_else(|| no_text("question"))?;
+        let answer = problem.answer.as_str().ok_or_else(|| no_text("answer"))?;
         let (names, start) =
-            text::read_state(&question).map_err(|problem| malformed("question", problem))?;
+            text::read_state(question).map_err(|problem| malformed("question", problem))?;
         let goal =
-            text::read_goal(&answer, &names).map_err(|problem| malformed("answer", problem))?;
+            text::read_goal(answer, &names).map_err(|problem| malformed("answer", problem))?;
         Ok(Instance { names, start, goal })
     }
 

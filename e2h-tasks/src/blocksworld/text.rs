@@ -92,15 +92,14 @@ fn read_fact<'a>(phrase: &'a str, mut block: impl FnMut(&'a str) -> Option<Block
     if let Some(x) = phrase.strip_prefix("the hand is holding ") {
         return Some(Fact::Holding(block(name(x)?)?));
     }
-    if let Some((x, y)) = phrase.split_once(" is on top of ") {
-        return Some(Fact::On(block(name(x)?)?, block(name(y)?)?));
+    if let Some(x) = phrase.strip_suffix(" is clear") {
+        return Some(Fact::Clear(block(name(x)?)?));
     }
     if let Some(x) = phrase.strip_suffix(" is on the table") {
         return Some(Fact::OnTable(block(name(x)?)?));
     }
-    Some(Fact::Clear(block(name(
-        phrase.strip_suffix(" is clear")?,
-    )?)?))
+    let (x, y) = phrase.split_once(" is on top of ")?;
+    Some(Fact::On(block(name(x)?)?, block(name(y)?)?))
 }
 
 /// The name in `the NAME block` or `the block NAME`, in any case.

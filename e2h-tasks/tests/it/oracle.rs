@@ -93,6 +93,33 @@ fn every_oracle_row_of_countdown_is_judged_right() {
     report(wrong, rows.len());
 }
 
+/// The hand-made rows of the Countdown oracle: numbers, target, text and the right verdict.
+const COUNTDOWN: &str = include_str!("fixtures/countdown.jsonl");
+
+#[test]
+fn every_hand_made_countdown_case_is_judged_right() {
+    let task = Countdown::new(CountdownConfig::default()).expect("valid");
+    let mut n_rows = 0;
+    for line in COUNTDOWN.lines() {
+        let row: Value = serde_json::from_str(line).expect("a row");
+        let problem = problem(
+            "countdown",
+            row["numbers"].clone(),
+            row["target"].clone(),
+            None,
+        );
+        let score = task.score_answer(&problem, text(&row, "text"));
+        assert_eq!(
+            score.is_correct(),
+            row["expected"] == true,
+            "{} {line}",
+            score.reason
+        );
+        n_rows += 1;
+    }
+    assert!(n_rows > 100, "{n_rows} rows");
+}
+
 #[test]
 fn every_oracle_row_of_blocksworld_is_judged_right() {
     let Some(rows) = rows::<Value>("oracle/blocksworld_shared.jsonl").map(settled) else {
