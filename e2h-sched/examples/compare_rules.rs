@@ -83,6 +83,39 @@ fn families() -> Vec<(String, LearnerConfig)> {
             }
         }
     }
+    let odd = |name: &str, learner: LearnerConfig| (name.to_owned(), learner);
+    let default = LearnerConfig::default;
+    families.extend([
+        odd(
+            "hardest level out of reach",
+            LearnerConfig {
+                difficulties: vec![0.0, 1.5, 3.0, 12.0],
+                transfer: 0.2,
+                ..default()
+            },
+        ),
+        odd(
+            "strong forgetting",
+            LearnerConfig {
+                forgetting: 0.02,
+                ..default()
+            },
+        ),
+        odd(
+            "mixed problems in a level",
+            LearnerConfig {
+                item_spread: 2.0,
+                ..default()
+            },
+        ),
+        odd(
+            "uneven steps",
+            LearnerConfig {
+                difficulties: vec![-1.0, 0.0, 4.0, 5.0],
+                ..default()
+            },
+        ),
+    ]);
     families
 }
 

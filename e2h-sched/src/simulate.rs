@@ -206,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn the_adaptive_curriculum_keeps_more_of_the_easy_levels_than_the_gaussian() {
+        let rules = [ScheduleConfig::of(Kind::E2hA), ScheduleConfig::default()];
+        let outcomes = outcomes(&rules, 8);
+        assert!(
+            outcomes[0].average.low() > outcomes[1].average.high(),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
     fn the_memory_of_good_prompts_lowers_the_share_of_flat_groups() {
         let plain = ScheduleConfig::of(Kind::Balanced);
         let vcrl = ScheduleConfig {
