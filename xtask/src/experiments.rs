@@ -73,7 +73,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     };
     if !args.collect {
         let bin = match &args.bin {
-            Some(bin) => bin.clone(),
+            // The cells run in the root folder, wherever this command was typed.
+            Some(bin) => fs::canonicalize(bin).with_context(|| bin.display().to_string())?,
             None => build(root)?,
         };
         grid.run(root, &bin)?;

@@ -381,3 +381,40 @@ fn problems_print_as_a_failure_of_usage() {
         "{text}"
     );
 }
+
+/// A choice written as one flat table, where a key that is left out is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Flat {
+    kind: String,
+    floor: Option<f64>,
+    level: Option<u16>,
+    sigma: Option<f64>,
+}
+
+#[test]
+fn a_flat_choice_keeps_what_the_kinds_share_and_drops_the_rest() {
+    let example = |kind: &str, level, sigma| Flat {
+        kind: kind.to_owned(),
+        floor: Some(0.0),
+        level,
+        sigma,
+    };
+    let examples = vec![
+        example("only", Some(0), None),
+        example("gaussian", None, Some(0.5)),
+    ];
+    let presets = [("a", "kind = \"gaussian\"\nsigma = 0.3\nfloor = 0.1\n")];
+    let resolved = Layers::new(examples, &presets)
+        .preset("a")
+        .set("kind=only")
+        .set("level=2")
+        .resolve()
+        .expect("valid");
+    let expected = Flat {
+        floor: Some(0.1),
+        ..example("only", Some(2), None)
+    };
+    assert_eq!(resolved.value, expected);
+    assert_eq!(resolved.origin("floor").to_string(), "preset a");
+}

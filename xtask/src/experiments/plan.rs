@@ -80,7 +80,7 @@ impl Experiment {
     pub(super) fn read(root: &Path, name: &str) -> Result<Self> {
         let folder = root.join("configs/experiments");
         let path = folder.join(format!("{name}.toml"));
-        let text = fs::read_to_string(&path).with_context(|| {
+        if !path.exists() {
             let mut known: Vec<String> = fs::read_dir(&folder)
                 .into_iter()
                 .flatten()
@@ -88,8 +88,9 @@ impl Experiment {
                 .filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()))
                 .collect();
             known.sort();
-            format!("no experiment `{name}`, there are: {}", known.join(", "))
-        })?;
+            bail!("no experiment `{name}`, there are {}", known.join(", "));
+        }
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         Self::parse(&text).with_context(|| format!("configs/experiments/{name}.toml"))
     }
 
