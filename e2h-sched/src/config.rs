@@ -8,78 +8,27 @@
 //! mu_exp = 0.5
 //! sigma = 0.5
 //! floor = 0.0
+//!
+//! [filter]
+//! kind = "pass-rate"
 //! ```
 
-use e2h_core::{Curriculum, Error, Level, Result};
+mod filter;
+mod kind;
+mod rule;
+
+pub use filter::{FilterConfig, FilterKind};
+pub use kind::Kind;
+
+use e2h_core::{Curriculum, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::checks::Checks;
-use crate::fixed::{CosineForm, Fixed, Point, Shape};
+use crate::filter::Filtered;
+use crate::fixed::{CosineForm, Point};
 use crate::floor::Floored;
-
-/// The rules that a configuration can name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Every level alike: the paper's "GRPO" baseline.
-    Balanced,
-    /// One level, `level`.
-    Only,
-    /// One level after the other: the paper's "CL" baseline.
-    Classic,
-    /// E2H-C.
-    Cosine,
-    /// E2H-G.
-    #[default]
-    Gaussian,
-    /// A hat that moves from the easiest level to the hardest.
-    Linear,
-    /// Given rows of probabilities for equal shares of the steps.
-    Table,
-    /// Given rows of probabilities from given steps on.
-    Piecewise,
-}
-
-impl Kind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
-        Self::Balanced,
-        Self::Only,
-        Self::Classic,
-        Self::Cosine,
-        Self::Gaussian,
-        Self::Linear,
-        Self::Table,
-        Self::Piecewise,
-    ];
-
-    /// The word that a configuration uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Balanced => "balanced",
-            Self::Only => "only",
-            Self::Classic => "classic",
-            Self::Cosine => "cosine",
-            Self::Gaussian => "gaussian",
-            Self::Linear => "linear",
-            Self::Table => "table",
-            Self::Piecewise => "piecewise",
-        }
-    }
-
-    /// The keys that belong to this kind; every kind also takes `kind` and `floor`.
-    pub fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Balanced | Self::Classic | Self::Linear => &[],
-            Self::Only => &["level"],
-            Self::Cosine => &["form"],
-            Self::Gaussian => &["mu_exp", "sigma", "min_prob"],
-            Self::Table => &["rows"],
-            Self::Piecewise => &["points", "interpolate"],
-        }
-    }
-}
+use rule::Rule;
 
 /// The choice of a curriculum. The default is E2H-G with `mu_exp = 0.5`, `sigma = 0.5`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -96,10 +45,10 @@ pub struct ScheduleConfig {
     /// `cosine`: which published formula; left out: `code`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<CosineForm>,
-    /// `gaussian`: exponent of the progress; left out: 0.5.
+    /// `gaussian`, `group-dro`: exponent of the progress; left out: 0.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mu_exp: Option<f64>,
-    /// `gaussian`: width in levels; left out: 0.5.
+    /// `gaussian`, `group-dro`: width in levels; left out: 0.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
     /// `gaussian`: least probability of a level; left out: `2 / (K (K + 1))`; 0 is the paper's form.
@@ -114,6 +63,57 @@ pub struct ScheduleConfig {
     /// `piecewise`: straight lines between the points; left out: false, each row holds until the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolate: Option<bool>,
+    /// `sec`, `group-dro`: learning rate of Q (left out: 0.5). `adarft`: sensitivity (2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// `sec`, `group-dro`: temperature (left out: 1; the source uses 0.4 for math). `dump`: temperature (0.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tau: Option<f64>,
+    /// `adarft`: largest change of the target in a step, in points of 100; left out: 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f64>,
+    /// `adarft`: the pass rate to aim at; left out: 0.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// `dump`: groups that a mean is over (left out: 300). `threshold`: groups that a decision rests on (32).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
+    /// `group-dro`: weight of the worst-level part; left out: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub w_dro: Option<f64>,
+    /// `group-dro`: weight of the SEC part; left out: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub w_sec: Option<f64>,
+    /// `group-dro`: weight of the gaussian part; left out: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub w_gaussian: Option<f64>,
+    /// `group-dro`: rate of the worst-level weights; left out: 0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dro_rate: Option<f64>,
+    /// `threshold`: pass rate over which the level is raised; left out: 0.7.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raise: Option<f64>,
+    /// `threshold`: pass rate under which the level is lowered; left out: 0.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower: Option<f64>,
+    /// `e2h-a`: what a step leaves of older evidence; left out: see [`E2hAConfig`](crate::E2hAConfig), as for the next four.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// `e2h-a`: weight of the prior, in groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_groups: Option<f64>,
+    /// `e2h-a`: weight of the readiness against the signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<f64>,
+    /// `e2h-a`: strength of the pull to the hardest level, in nats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<f64>,
+    /// `e2h-a`: share of the prompts spread evenly over all levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explore: Option<f64>,
+    /// Which problems and groups are worth the compute; left out: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterConfig>,
 }
 
 impl ScheduleConfig {
@@ -134,15 +134,19 @@ impl ScheduleConfig {
         if let Some(floor) = self.floor {
             checks.floor("floor", floor, n_levels);
         }
-        checks.extend(self.foreign_keys());
-        match self.shape() {
-            Ok(shape) => checks.extend(shape.problems(n_levels)),
+        let own = [&["kind", "floor", "filter"], self.kind.keys()].concat();
+        checks.extend(foreign_keys(self, "", self.kind.name(), &own));
+        match Rule::of(self) {
+            Ok(rule) => checks.extend(rule.problems(n_levels)),
             Err(problem) => checks.extend(vec![problem]),
+        }
+        if let Some(filter) = &self.filter {
+            checks.extend(filter.problems());
         }
         checks.into_problems()
     }
 
-    /// The curriculum that this configuration describes.
+    /// The curriculum that this configuration describes: the rule, under its filter, over its floor.
     ///
     /// # Errors
     /// The first of the problems that [`validate`](Self::validate) reports.
@@ -150,63 +154,30 @@ impl ScheduleConfig {
         if let Some(problem) = self.validate(n_levels, total_steps).into_iter().next() {
             return Err(problem);
         }
-        let rule: Box<dyn Curriculum> = Box::new(Fixed::new(self.shape()?, n_levels, total_steps)?);
-        match self.floor {
-            Some(floor) if floor > 0.0 => Ok(Box::new(Floored::new(rule, floor)?)),
-            _ => Ok(rule),
+        let mut built = Rule::of(self)?.build(n_levels, total_steps)?;
+        if let Some(filter) = &self.filter {
+            built = Box::new(Filtered::new(built, filter.build()?));
         }
-    }
-
-    /// Keys that are given but belong to another kind.
-    fn foreign_keys(&self) -> Vec<Error> {
-        let Ok(Value::Object(given)) = serde_json::to_value(self) else {
-            return Vec::new();
-        };
-        let own = self.kind.keys();
-        let mut checks = Checks::default();
-        for (key, value) in &given {
-            let known = ["kind", "floor"].contains(&key.as_str()) || own.contains(&key.as_str());
-            checks.require(known, key, value, self.left_out());
+        if let Some(floor) = self.floor.filter(|&floor| floor > 0.0) {
+            built = Box::new(Floored::new(built, floor)?);
         }
-        checks.into_problems()
+        Ok(built)
     }
+}
 
-    fn left_out(&self) -> String {
-        let keys: Vec<&str> = self.kind.keys().iter().chain(&["floor"]).copied().collect();
-        format!(
-            "left out: kind = \"{}\" takes {}",
-            self.kind.name(),
-            keys.join(", ")
-        )
+/// The keys that `config` gives although they are not among the `own` keys of `kind`.
+fn foreign_keys(config: &impl Serialize, prefix: &str, kind: &str, own: &[&str]) -> Vec<Error> {
+    let Ok(Value::Object(given)) = serde_json::to_value(config) else {
+        return Vec::new();
+    };
+    let takes = own.iter().filter(|&&key| key != "kind").copied();
+    let takes = takes.collect::<Vec<_>>().join(", ");
+    let mut checks = Checks::default();
+    for (key, value) in given.iter().filter(|(key, _)| !own.contains(&key.as_str())) {
+        let expected = format!("left out: {prefix}kind = \"{kind}\" takes {takes}");
+        checks.require(false, &format!("{prefix}{key}"), value, expected);
     }
-
-    fn shape(&self) -> Result<Shape> {
-        Ok(match self.kind {
-            Kind::Balanced => Shape::Balanced,
-            Kind::Only => Shape::Only(Level(self.required("level", self.level)?)),
-            Kind::Classic => Shape::Classic,
-            Kind::Cosine => Shape::Cosine(self.form.unwrap_or_default()),
-            Kind::Gaussian => Shape::Gaussian {
-                mu_exp: self.mu_exp.unwrap_or(0.5),
-                sigma: self.sigma.unwrap_or(0.5),
-                min_prob: self.min_prob,
-            },
-            Kind::Linear => Shape::Linear,
-            Kind::Table => Shape::Table(self.required("rows", self.rows.clone())?),
-            Kind::Piecewise => Shape::Piecewise {
-                points: self.required("points", self.points.clone())?,
-                interpolate: self.interpolate.unwrap_or(false),
-            },
-        })
-    }
-
-    fn required<T>(&self, name: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| Error::OutOfRange {
-            name: name.to_owned(),
-            got: "left out".to_owned(),
-            expected: format!("given for kind = \"{}\"", self.kind.name()),
-        })
-    }
+    checks.into_problems()
 }
 
 #[cfg(test)]
@@ -238,7 +209,8 @@ mod tests {
     #[test]
     fn a_key_of_another_kind_is_named() {
         let problems = problems("kind = \"cosine\"\nsigma = 0.5");
-        let expected = "`sigma` is 0.5, but must be left out: kind = \"cosine\" takes form, floor";
+        let expected =
+            "`sigma` is 0.5, but must be left out: kind = \"cosine\" takes floor, filter, form";
         assert_eq!(problems, [expected]);
     }
 
@@ -252,6 +224,40 @@ mod tests {
     fn all_problems_are_reported_at_once() {
         let problems = problems("sigma = 0.0\nmin_prob = 0.3\nfloor = -1.0\nlevel = 2");
         assert_eq!(problems.len(), 4, "{problems:?}");
+    }
+
+    #[test]
+    fn every_adaptive_kind_builds_and_its_keys_are_its_own() {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_adaptive()) {
+            let rule = ScheduleConfig::of(kind)
+                .build(4, 100)
+                .expect("defaults are valid");
+            assert_eq!(rule.name(), kind.name());
+            for key in kind.keys() {
+                let value = if *key == "window" { "0" } else { "-1.0" };
+                let problems = problems(&format!("kind = \"{}\"\n{key} = {value}", kind.name()));
+                assert!(problems[0].contains(key), "{key}: {problems:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_and_a_floor_go_on_top_of_any_rule() {
+        let text = "kind = \"sec\"\nfloor = 0.1\nfilter = { kind = \"vcrl\", kappa = 0.5 }";
+        let rule = parse(text).build(4, 100).expect("valid");
+        assert_eq!(rule.name(), "sec");
+        assert_eq!(
+            toml::to_string(&parse(text)).map(|text| parse(&text)),
+            Ok(parse(text))
+        );
+    }
+
+    #[test]
+    fn a_key_of_another_filter_is_named() {
+        let problems = problems("filter = { kind = \"vcrl\", low = 0.5 }");
+        let expected = "`filter.low` is 0.5, but must be left out: filter.kind = \"vcrl\" takes \
+                        kappa_start, kappa, warmup_steps, memory";
+        assert_eq!(problems, [expected]);
     }
 
     #[test]

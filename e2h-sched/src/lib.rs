@@ -4,7 +4,11 @@
 //! - [`ScheduleConfig`] is what a user writes; [`ScheduleConfig::build`] turns it into a
 //!   [`Curriculum`](e2h_core::Curriculum).
 //! - [`Fixed`] holds the schedules that are functions of the step alone.
+//! - [`Sec`], [`AdaRft`], [`Dump`], [`GroupDro`], [`Threshold`] and [`E2hA`] learn from the outcomes of groups.
+//! - [`Filtered`] and [`Floored`] go on top of any of them.
 //! - [`LevelSampler`] draws levels and, within a level, problems without repetition.
+//! - [`Preview`], [`terminal`], [`svg`] and [`replay()`] show what a rule will do or would have done;
+//!   [`simulate`] tries rules on synthetic learners.
 //!
 //! ```
 //! use e2h_core::RootSeed;
@@ -17,15 +21,28 @@
 //! # Ok::<(), e2h_core::Error>(())
 //! ```
 
+mod adaptive;
 mod checks;
 mod config;
+mod filter;
 mod fixed;
 mod floor;
+mod plot;
 mod preview;
+mod replay;
 mod sampler;
+pub mod simulate;
+mod state;
 
-pub use config::{Kind, ScheduleConfig};
+pub use adaptive::{
+    AdaRft, AdaRftConfig, Belief, Dump, DumpConfig, E2hA, E2hAConfig, GroupDro, GroupDroConfig,
+    Sec, SecConfig, Threshold, ThresholdConfig,
+};
+pub use config::{FilterConfig, FilterKind, Kind, ScheduleConfig};
+pub use filter::{Filter, Filtered, PassRateFilter, Pools, Vcrl, VcrlConfig, normalised_variance};
 pub use fixed::{CosineForm, Fixed, Point, Shape};
 pub use floor::Floored;
-pub use preview::expected_counts;
+pub use plot::{svg, terminal};
+pub use preview::{Preview, expected_counts};
+pub use replay::replay;
 pub use sampler::{LevelSampler, Pick, Picking, SamplerState};

@@ -1,6 +1,66 @@
 //! What a schedule will do, before it is run.
 
 use e2h_core::Curriculum;
+use serde::{Deserialize, Serialize};
+
+/// The probabilities of a rule over a run, and what they add up to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// `probabilities[t][i]`: of level i at step t.
+    pub probabilities: Vec<Vec<f64>>,
+    /// Expected number of prompts of each level over the run.
+    pub expected_counts: Vec<f64>,
+    /// The rule's name.
+    pub name: String,
+    /// Number of steps, T.
+    pub steps: u64,
+    /// Prompts a step, B.
+    pub prompts: u64,
+}
+
+impl Preview {
+    /// What `curriculum` gives over `steps` steps of `prompts` prompts, as it stands: an adaptive rule is not fed.
+    pub fn new(curriculum: &dyn Curriculum, steps: u64, prompts: u64) -> Self {
+        let probabilities = (0..steps).map(|step| curriculum.probs(step)).collect();
+        Self::of_table(curriculum.name(), probabilities, prompts)
+    }
+
+    /// The preview of a table of probabilities, for example one that [`replay`](crate::replay()) gave.
+    pub fn of_table(name: &str, probabilities: Vec<Vec<f64>>, prompts: u64) -> Self {
+        let k = probabilities.first().map_or(0, Vec::len);
+        let mut expected_counts = vec![0.0; k];
+        for row in &probabilities {
+            for (count, prob) in expected_counts.iter_mut().zip(row) {
+                *count += prob * prompts as f64;
+            }
+        }
+        Self {
+            name: name.to_owned(),
+            steps: probabilities.len() as u64,
+            prompts,
+            probabilities,
+            expected_counts,
+        }
+    }
+
+    /// The number of levels, K.
+    pub fn n_levels(&self) -> usize {
+        self.expected_counts.len()
+    }
+
+    /// The probability of `level` in each of `columns` equal spans of the run, as the span's mean.
+    pub fn columns(&self, level: usize, columns: usize) -> Vec<f64> {
+        let steps = self.probabilities.len();
+        let columns = columns.min(steps);
+        let mean = |column: usize| {
+            let span = column * steps / columns..(column + 1) * steps / columns;
+            let length = span.len() as f64;
+            let sum: f64 = self.probabilities[span].iter().map(|row| row[level]).sum();
+            sum / length
+        };
+        (0..columns).map(mean).collect()
+    }
+}
 
 /// The expected number of prompts of each level over `steps` steps of `prompts` prompts.
 ///
@@ -9,11 +69,8 @@ pub fn expected_counts(curriculum: &dyn Curriculum, steps: u64, prompts: u64) ->
     let mut counts = vec![0.0; curriculum.n_levels()];
     for step in 0..steps {
         for (count, prob) in counts.iter_mut().zip(curriculum.probs(step)) {
-            *count += prob;
+            *count += prob * prompts as f64;
         }
-    }
-    for count in &mut counts {
-        *count *= prompts as f64;
     }
     counts
 }
@@ -48,5 +105,24 @@ mod tests {
             Shape::Cosine(CosineForm::Code),
             &[3201.0, 3200.0, 3200.0, 3199.0],
         );
+    }
+
+    #[test]
+    fn a_preview_holds_its_two_tables_first() {
+        let schedule = Fixed::new(Shape::Classic, 2, 4).expect("valid");
+        let preview = Preview::new(&schedule, 4, 3);
+        assert_eq!(preview.expected_counts, expected_counts(&schedule, 4, 3));
+        let text = serde_json::to_string(&preview).expect("previews serialise");
+        let expected = r#"{"probabilities":[[1.0,0.0],[1.0,0.0],[0.0,1.0],[0.0,1.0]],"expected_counts":[6.0,6.0],"#;
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn columns_are_means_over_equal_spans() {
+        let schedule = Fixed::new(Shape::Classic, 2, 4).expect("valid");
+        let preview = Preview::new(&schedule, 4, 1);
+        assert_eq!(preview.columns(1, 2), [0.0, 1.0]);
+        assert_eq!(preview.columns(1, 1), [0.5]);
+        assert_eq!(preview.columns(1, 99).len(), 4);
     }
 }

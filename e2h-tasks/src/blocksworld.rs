@@ -1,7 +1,7 @@
 //! Blocksworld: a hand rearranges towers of blocks until the goal's facts hold.
 //!
 //! The level is the length of a shortest plan. A row has `question` = the initial state and `answer` = the goal, both
-//! in the published wording, and `solution` = a plan.
+//! in the published wording, and `solution` = a plan in the task's style.
 //!
 //! # Source
 //! The Blocksworld task of E2H (arXiv 2506.06632), after PlanBench: plan lengths 1, 2, 4, 6 in training, 8 out of
@@ -136,18 +136,16 @@ impl Blocksworld {
             field,
             problem,
         };
-        let text = |value: &serde_json::Value, field| {
-            let text = value.as_str().map(str::to_owned);
-            text.ok_or_else(|| malformed(field, "is not a text".to_owned()))
-        };
-        let (question, answer) = (
-            text(&problem.question, "question")?,
-            text(&problem.answer, "answer")?,
-        );
+        let no_text = |field| malformed(field, "is not a text".to_owned());
+        let question = problem
+            .question
+            .as_str()
+            .ok_or_else(|| no_text("question"))?;
+        let answer = problem.answer.as_str().ok_or_else(|| no_text("answer"))?;
         let (names, start) =
-            text::read_state(&question).map_err(|problem| malformed("question", problem))?;
+            text::read_state(question).map_err(|problem| malformed("question", problem))?;
         let goal =
-            text::read_goal(&answer, &names).map_err(|problem| malformed("answer", problem))?;
+            text::read_goal(answer, &names).map_err(|problem| malformed("answer", problem))?;
         Ok(Instance { names, start, goal })
     }
 
@@ -193,7 +191,11 @@ impl Blocksworld {
             .solution
             .as_ref()
             .and_then(|solution| solution.as_str())
-            .map(|plan| plan.lines().filter(|line| !line.trim().is_empty()).count());
+            .map(|plan| {
+                plan.split(['\n', ';'])
+                    .filter(|step| !step.trim().is_empty())
+                    .count()
+            });
         given.filter(|&length| length > 0).unwrap_or_else(|| {
             match planner::shortest_plan(&instance.start, &instance.goal, usize::MAX, MAX_EXPANDED)
             {
@@ -224,6 +226,14 @@ impl Blocksworld {
             RewardPart::new("efficiency", efficiency, self.config.efficiency_weight),
         ];
         Ok((parts, outcome, reason))
+    }
+
+    /// A plan in the task's style: an answer that the verifier reads.
+    fn write_plan(&self, plan: &[Action], names: &[String]) -> String {
+        match self.config.style {
+            PromptStyle::Chat => text::write_plan(plan, names),
+            PromptStyle::Compact => compact::write_plan(plan, names),
+        }
     }
 
     fn problem(&self, level: Level, instance: &Instance) -> Problem {
@@ -321,5 +331,98 @@ impl LegalPlay for Blocksworld {
 
     fn random_play(&self, config: &PlayConfig, rng: &mut Stream) -> Result<Play> {
         play::random_play(self, config, rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(solution: Option<&str>) -> Problem {
+        let start = "the red block is clear, the blue block is clear, the hand is empty, the red block is on the \
+                     table and the blue block is on the table";
+        Problem {
+            id: String::new(),
+            task: NAME.to_owned(),
+            level: Level(1),
+            question: start.into(),
+            answer: "the red block is on top of the blue block".into(),
+            solution: solution.map(Into::into),
+            extra: serde_json::Map::new(),
+        }
+    }
+
+    fn rewards(style: PromptStyle, solution: Option<&str>, answer: &str) -> (f64, Outcome) {
+        let config = BlocksworldConfig {
+            style,
+            ..BlocksworldConfig::default()
+        };
+        let task = Blocksworld::new(config).expect("valid");
+        let score = task.score_answer(&problem(solution), answer);
+        (score.reward, score.outcome)
+    }
+
+    const PLAN: &str = "pick up the red block\nstack the red block on top of the blue block";
+    const DETOUR: &str = "pick up the red block\nput down the red block\n";
+
+    #[test]
+    fn a_detour_costs_reward_with_or_without_a_reference_plan() {
+        for solution in [
+            Some(PLAN),
+            Some("pick red ; stack red blue"),
+            None,
+            Some(""),
+        ] {
+            let score = |answer: &str| rewards(PromptStyle::Chat, solution, answer);
+            assert_eq!(score(PLAN), (2.0, Outcome::Correct));
+            assert_eq!(score(&format!("{DETOUR}{PLAN}")), (1.5, Outcome::Correct));
+            assert_eq!(score(DETOUR), (0.0, Outcome::Wrong));
+        }
+        let long = format!("{DETOUR}{PLAN}");
+        let score = rewards(PromptStyle::Chat, Some(&long), PLAN);
+        assert_eq!(
+            score,
+            (2.0, Outcome::Correct),
+            "shorter than the reference earns no more"
+        );
+    }
+
+    #[test]
+    fn each_style_reads_its_own_wording_only() {
+        let compact = "pick red ; stack red blue";
+        assert_eq!(
+            rewards(PromptStyle::Compact, None, compact),
+            (2.0, Outcome::Correct)
+        );
+        assert_eq!(
+            rewards(PromptStyle::Chat, None, compact),
+            (0.0, Outcome::Wrong)
+        );
+        assert_eq!(
+            rewards(PromptStyle::Compact, None, PLAN),
+            (0.0, Outcome::Wrong)
+        );
+    }
+
+    #[test]
+    fn the_order_of_facts_does_not_matter_to_the_canonical_text() {
+        let task = Blocksworld::new(BlocksworldConfig::default()).expect("valid");
+        let mut other = problem(None);
+        other.question =
+            "the Blue block is on the table, the red block is on the table and the hand is empty"
+                .into();
+        let canonical = |problem: &Problem| task.canonical(problem).expect("well formed");
+        assert_eq!(canonical(&problem(None)), canonical(&other));
+        other.answer = "the red block is clear".into();
+        assert_ne!(canonical(&problem(None)), canonical(&other));
+    }
+
+    #[test]
+    fn a_huge_answer_is_refused_unread() {
+        let answer = "pick up the red block\n".repeat(500_000);
+        assert_eq!(
+            rewards(PromptStyle::Chat, None, &answer),
+            (0.0, Outcome::Wrong)
+        );
     }
 }

@@ -15,7 +15,7 @@
 //! - One pass over at most [`MAX_BYTES`], no allocation, no panic on any UTF-8.
 //! - White space is what Python's `str.strip` takes: Unicode white space and U+001C to U+001F.
 
-use e2h_core::Prompt;
+use e2h_core::{Error, Prompt, PromptStyle};
 
 /// Longest completion that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -130,6 +130,18 @@ pub(crate) fn compact_prompt(user: String) -> Prompt {
         system: None,
         user,
         assistant_prefix: "<think>".to_owned(),
+    }
+}
+
+/// Refuses random play in another style than the compact one, in which plays are worded.
+pub(crate) fn require_compact(style: PromptStyle) -> Result<(), Error> {
+    match style {
+        PromptStyle::Compact => Ok(()),
+        PromptStyle::Chat => Err(Error::OutOfRange {
+            name: "style".to_owned(),
+            got: "`chat`".to_owned(),
+            expected: "`compact` for random play".to_owned(),
+        }),
     }
 }
 

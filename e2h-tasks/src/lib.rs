@@ -1,5 +1,9 @@
 //! Tasks with levels: generators, prompts, solvers and verifiers.
 
+pub mod format;
+
 pub mod blocksworld;
 pub mod countdown;
-pub mod format;
+
+pub mod gallery;
+pub mod registry;

@@ -67,6 +67,15 @@ pub(super) fn write_action(action: Action, names: &[String]) -> String {
     }
 }
 
+/// A plan in compact words.
+pub(super) fn write_plan(plan: &[Action], names: &[String]) -> String {
+    let actions: Vec<String> = plan
+        .iter()
+        .map(|&action| write_action(action, names))
+        .collect();
+    actions.join(" ; ")
+}
+
 /// Reads one action between semicolons.
 pub(super) fn read_action(text: &str, names: &[String]) -> Result<Action, BadLine> {
     let mut words = text.split_whitespace();
@@ -89,5 +98,58 @@ pub(super) fn read_action(text: &str, names: &[String]) -> Result<Action, BadLin
         Err(BadLine::NotAnAction)
     } else {
         Ok(action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocksworld::state::Place;
+
+    fn names() -> Vec<String> {
+        ["A", "b", "light blue", "D"].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn states_and_goals_have_one_order() {
+        let state = State::new(&[Place::On(3), Place::Table, Place::Hand, Place::Table])
+            .expect("an arrangement");
+        assert_eq!(write_state(&state, &names()), "b | d a | hold light_blue");
+        let goal = [
+            Fact::HandEmpty,
+            Fact::OnTable(0),
+            Fact::On(3, 1),
+            Fact::On(0, 3),
+            Fact::Clear(0),
+        ];
+        let expected = "a on d , d on b , a on table , clear a , hand empty";
+        assert_eq!(write_goal(&goal, &names()), expected);
+    }
+
+    #[test]
+    fn actions_read_back_as_they_were_written() {
+        for action in [
+            Action::PickUp(0),
+            Action::PutDown(2),
+            Action::Stack(2, 3),
+            Action::Unstack(0, 1),
+        ] {
+            assert_eq!(
+                read_action(&write_action(action, &names()), &names()),
+                Ok(action)
+            );
+        }
+        assert_eq!(read_action("pick z", &names()), Err(BadLine::UnknownBlock));
+        for text in [
+            "",
+            " ",
+            "pick",
+            "pick a b",
+            "pick up a",
+            "stack a",
+            "Pick a",
+        ] {
+            assert!(read_action(text, &names()).is_err(), "{text:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 
 use super::planner::{self, Search};
 use super::state::{Action, Block, Fact, Place, State};
-use super::{Blocksworld, BlocksworldConfig, Instance, NAME, canonical, text};
+use super::{Blocksworld, BlocksworldConfig, Instance, NAME, canonical};
 
 /// Draws made before the generator gives up.
 const MAX_ATTEMPTS: u64 = 200_000;
@@ -51,7 +51,7 @@ pub(super) fn generate(
             && plan.len() == length
         {
             let mut problem = task.problem(level, &instance);
-            problem.solution = Some(text::write_plan(&plan, &instance.names).into());
+            problem.solution = Some(task.write_plan(&plan, &instance.names).into());
             return Ok(problem);
         }
     }
@@ -94,16 +94,18 @@ pub(super) fn arrangement(n: usize, holding: bool, rng: &mut Stream) -> State {
     State::new(&places).expect("every block went on the table, a top, or into the hand")
 }
 
-/// `length` uniform legal actions, none of which takes the one before it back.
+/// Up to `length` uniform legal actions, none of which takes the one before it back.
+///
+/// The walk is shorter where the way back is the only one, as it is when all blocks have just become one tower.
 pub(super) fn walk(start: &State, length: usize, rng: &mut Stream) -> Vec<Action> {
     let mut state = *start;
     let mut actions: Vec<Action> = Vec::with_capacity(length);
-    for _ in 0..length {
-        let mut legal = state.legal_actions();
+    while actions.len() < length {
         let undo = actions.last().map(|last| last.undo());
-        // With a single block the way back is the only one.
-        if legal.len() > 1 {
-            legal.retain(|&action| Some(action) != undo);
+        let mut legal = state.legal_actions();
+        legal.retain(|&action| Some(action) != undo);
+        if legal.is_empty() {
+            break;
         }
         let action = legal[rng.random_range(0..legal.len())];
         state.apply(action);
@@ -130,4 +132,61 @@ pub(super) fn goal(
     }
     changed.sort_unstable();
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use e2h_core::{RootSeed, Task};
+
+    use super::*;
+
+    #[test]
+    fn a_walk_is_legal_and_never_steps_back() {
+        let mut rng = RootSeed(2).stream("walk", &[]);
+        for _ in 0..200 {
+            let mut state = arrangement(4, false, &mut rng);
+            let actions = walk(&state, 8, &mut rng);
+            assert!(!actions.is_empty());
+            assert!(actions.windows(2).all(|pair| pair[1] != pair[0].undo()));
+            assert!(actions.into_iter().all(|action| state.apply(action)));
+        }
+    }
+
+    #[test]
+    fn blind_walks_of_the_right_length_guess_less_often_on_harder_levels() {
+        let task = Blocksworld::new(BlocksworldConfig::nano()).expect("valid");
+        let mut rng = RootSeed(2).stream("guess", &[]);
+        let rates = [0, 2, 4].map(|level| {
+            let length = task.config().all_levels()[level];
+            let mut hits = 0;
+            for _ in 0..1_000 {
+                let problem = task.generate(Level::at(level), Split::Train, &mut rng);
+                let instance =
+                    Blocksworld::instance(&problem.expect("a problem")).expect("well formed");
+                let mut state = instance.start;
+                for action in walk(&state, length, &mut rng) {
+                    state.apply(action);
+                }
+                hits += usize::from(instance.goal.iter().all(|&fact| state.holds(fact)));
+            }
+            hits
+        });
+        assert!(
+            rates[0] < 500 && rates[0] > rates[1] && rates[1] > rates[2],
+            "{rates:?}"
+        );
+        assert!(rates[2] < 100, "{rates:?}");
+    }
+
+    #[test]
+    fn a_configuration_without_problems_is_exhausted_not_endless() {
+        let config = BlocksworldConfig {
+            levels: vec![16],
+            max_blocks: 2,
+            ..BlocksworldConfig::default()
+        };
+        let task = Blocksworld::new(config).expect("valid");
+        let error = task.generate(Level(0), Split::Train, &mut RootSeed(0).stream("x", &[]));
+        assert!(matches!(error, Err(Error::Exhausted { .. })));
+    }
 }

@@ -1,7 +1,7 @@
 //! Shortest plans, by A* search.
 //!
 //! The heuristic counts the hand's unavoidable work: a block that must leave its place costs two actions (take and
-//! put), one when it is to end in the hand, and a held block that must go costs one. A block must leave its place
+//! put), one when it is to end in the hand or may do so, and a held block that must go costs one. A block must leave its place
 //! when a goal fact about its own place does not hold, when something below it must leave or become clear, or when
 //! another block is to come where it is.
 //!
@@ -116,6 +116,10 @@ pub fn lower_bound(state: &State, goal: &[Fact]) -> Option<usize> {
     }
     let held = state.held();
     let moves = |x: Block| goal.iter().any(|&fact| displaces(state, fact, x));
+    // A plan may end with a lift only where that makes a block clear, or is the goal itself.
+    let ends_lifted =
+        to_hold.is_none() && !wants_empty && goal.iter().any(|f| matches!(f, Fact::Clear(_)));
+    let mut discount = 0;
     let mut cost = 0;
     for bottom in state.blocks().filter(|&x| state.place(x) == Place::Table) {
         let mut block = Some(bottom);
@@ -124,19 +128,22 @@ pub fn lower_bound(state: &State, goal: &[Fact]) -> Option<usize> {
             leaves = leaves || moves(x);
             if leaves {
                 cost += if to_hold == Some(x) { 1 } else { 2 };
+                if ends_lifted && !goal.iter().any(|&fact| about(fact, x)) {
+                    discount = 1;
+                }
             }
             block = state.above(x);
         }
     }
     Some(match held {
-        None => cost,
+        None => cost - discount,
         // The hand must be emptied for other work, and take its block up again at the end.
         Some(x) if to_hold == Some(x) => cost + if cost > 0 { 2 } else { 0 },
         Some(x) => {
             let placed = goal
                 .iter()
                 .any(|&fact| about(fact, x) && !state.holds(fact));
-            cost + usize::from(cost > 0 || placed || wants_empty || to_hold.is_some())
+            cost - discount + usize::from(cost > 0 || placed || wants_empty || to_hold.is_some())
         }
     })
 }
@@ -156,5 +163,90 @@ fn displaces(state: &State, fact: Fact, x: Block) -> bool {
         // The held block has nothing on it.
         Fact::Holding(y) => y == x || stands_on(y),
         Fact::HandEmpty => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use e2h_core::RootSeed;
+    use rand::RngExt;
+
+    use super::*;
+    use crate::blocksworld::generate::arrangement;
+
+    /// The length of a shortest plan, by breadth-first search without any heuristic.
+    fn breadth_first(start: &State, goal: &[Fact]) -> Option<usize> {
+        let mut seen = HashSet::from([start.key()]);
+        let mut layer = vec![*start];
+        for length in 0.. {
+            if layer.is_empty() {
+                return None;
+            }
+            if layer
+                .iter()
+                .any(|state| goal.iter().all(|&fact| state.holds(fact)))
+            {
+                return Some(length);
+            }
+            let mut next = Vec::new();
+            for state in layer {
+                for action in state.legal_actions() {
+                    let mut after = state;
+                    after.apply(action);
+                    if seen.insert(after.key()) {
+                        next.push(after);
+                    }
+                }
+            }
+            layer = next;
+        }
+        None
+    }
+
+    #[test]
+    fn plans_are_as_short_as_breadth_first_search_finds_them_and_reach_any_goal() {
+        let mut rng = RootSeed(5).stream("planner", &[]);
+        for _ in 0..400 {
+            let n = rng.random_range(2..=5);
+            let holding = [rng.random_bool(0.3), rng.random_bool(0.3)];
+            let [start, end] = holding.map(|holding| arrangement(n, holding, &mut rng));
+            let clear = end.blocks().map(Fact::Clear).chain([Fact::HandEmpty]);
+            let all = end.blocks().map(|x| end.position(x)).chain(clear);
+            let goal: Vec<Fact> = all
+                .filter(|&fact| end.holds(fact) && rng.random_bool(0.4))
+                .collect();
+            let shortest = breadth_first(&start, &goal).expect("every state reaches every other");
+            let bound = lower_bound(&start, &goal).expect("the facts hold together");
+            assert!(
+                bound <= shortest,
+                "{bound} > {shortest}: {start:?} {goal:?}"
+            );
+            let Search::Plan(plan) = shortest_plan(&start, &goal, shortest, 1_000_000) else {
+                panic!("no plan of {shortest} actions found: {start:?} {goal:?}");
+            };
+            assert_eq!(plan.len(), shortest, "{start:?} {goal:?}");
+            let mut state = start;
+            assert!(plan.into_iter().all(|action| state.apply(action)));
+            assert!(goal.iter().all(|&fact| state.holds(fact)));
+        }
+    }
+
+    #[test]
+    fn hopeless_searches_end() {
+        let start = State::on_table(8).expect("few blocks");
+        let ring = [Fact::On(0, 1), Fact::On(1, 0)];
+        assert_eq!(shortest_plan(&start, &ring, 10, 1_000_000), Search::NoPlan);
+        let search = shortest_plan(&start, &ring, usize::MAX, 1_000);
+        assert!(
+            matches!(search, Search::OutOfWork { at_least: 4.. }),
+            "{search:?}"
+        );
+        let two = [Fact::Holding(0), Fact::Holding(1)];
+        assert_eq!(
+            shortest_plan(&start, &two, usize::MAX, 1_000),
+            Search::NoPlan
+        );
     }
 }

@@ -11,7 +11,7 @@ use rand::RngExt;
 
 use super::state::{Action, Fact, State};
 use super::{Blocksworld, BlocksworldConfig, Instance, NAME, canonical, compact, generate};
-use crate::format::FRAME_WORDS;
+use crate::format::{self, FRAME_WORDS};
 
 /// Draws made before a play is given up.
 const MAX_ATTEMPTS: u64 = 10_000;
@@ -41,6 +41,7 @@ pub(super) fn vocabulary(config: &BlocksworldConfig) -> Vec<String> {
 /// Draws one play.
 pub(super) fn random_play(task: &Blocksworld, play: &PlayConfig, rng: &mut Stream) -> Result<Play> {
     let config = task.config();
+    format::require_compact(config.style)?;
     let lengths = if config.play_ood {
         config.all_levels()
     } else {

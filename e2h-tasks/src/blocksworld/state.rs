@@ -113,7 +113,8 @@ impl State {
         }
         let nothing_on_held = state.held == NOTHING || state.is_top(state.held);
         // With one block above each at most, every block is in a tower or in a ring: towers must hold all.
-        let n_in_towers: usize = state.stacks().iter().map(Vec::len).sum();
+        let bottoms = state.blocks().filter(|&x| state.place(x) == Place::Table);
+        let n_in_towers: usize = bottoms.map(|x| state.tower(x).count()).sum();
         let all = n_in_towers + usize::from(state.held != NOTHING) == places.len();
         (nothing_on_held && all).then_some(state)
     }
@@ -250,9 +251,12 @@ impl State {
     /// The towers, each from the bottom up, in the order of their bottom blocks; the held block is in none.
     pub fn stacks(&self) -> Vec<Vec<Block>> {
         let bottoms = self.blocks().filter(|&x| self.place(x) == Place::Table);
-        bottoms
-            .map(|x| std::iter::successors(Some(x), |&x| self.above(x)).collect())
-            .collect()
+        bottoms.map(|x| self.tower(x).collect()).collect()
+    }
+
+    /// `x` and all blocks above it.
+    fn tower(&self, x: Block) -> impl Iterator<Item = Block> {
+        std::iter::successors(Some(x), |&x| self.above(x))
     }
 
     /// A number that is different for different states of as many blocks.

@@ -92,15 +92,14 @@ fn read_fact<'a>(phrase: &'a str, mut block: impl FnMut(&'a str) -> Option<Block
     if let Some(x) = phrase.strip_prefix("the hand is holding ") {
         return Some(Fact::Holding(block(name(x)?)?));
     }
-    if let Some((x, y)) = phrase.split_once(" is on top of ") {
-        return Some(Fact::On(block(name(x)?)?, block(name(y)?)?));
+    if let Some(x) = phrase.strip_suffix(" is clear") {
+        return Some(Fact::Clear(block(name(x)?)?));
     }
     if let Some(x) = phrase.strip_suffix(" is on the table") {
         return Some(Fact::OnTable(block(name(x)?)?));
     }
-    Some(Fact::Clear(block(name(
-        phrase.strip_suffix(" is clear")?,
-    )?)?))
+    let (x, y) = phrase.split_once(" is on top of ")?;
+    Some(Fact::On(block(name(x)?)?, block(name(y)?)?))
 }
 
 /// The name in `the NAME block` or `the block NAME`, in any case.
@@ -128,8 +127,11 @@ fn without_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
     tail.eq_ignore_ascii_case(suffix).then_some(head)
 }
 
-/// Splits at the first occurrence of an ASCII `separator`, in any case.
+/// Splits at an occurrence of an ASCII `separator`: the first in its own case, or else the first in any case.
 fn split_once<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+    if let Some(parts) = text.split_once(separator) {
+        return Some(parts); // The usual case, and a fast search.
+    }
     let windows = text.as_bytes().windows(separator.len());
     let at = windows
         .into_iter()
@@ -147,7 +149,9 @@ pub(super) enum BadLine {
 /// Reads one line of a plan; `Ok(None)` for an empty line.
 pub(super) fn read_line(line: &str, names: &[String]) -> Result<Option<Action>, BadLine> {
     let mut line = line.trim_matches(crate::format::is_space);
-    if let Some((before, after)) = split_once(line, "[plan end]") {
+    if line.contains('[')
+        && let Some((before, after)) = split_once(line, "[plan end]")
+    {
         let (before, after) = (before.trim_end(), after.trim_start());
         line = if before.is_empty() { after } else { before };
         if !before.is_empty() && !after.is_empty() {

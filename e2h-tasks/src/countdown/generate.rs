@@ -82,3 +82,112 @@ fn fold(config: &CountdownConfig, numbers: &[u64], rng: &mut Stream) -> Option<I
     }
     Some(held)
 }
+
+#[cfg(test)]
+mod tests {
+    use e2h_core::{RootSeed, Task};
+
+    use super::*;
+    use crate::countdown::solver::{Arithmetic, Solver};
+
+    fn task(config: CountdownConfig) -> Countdown {
+        Countdown::new(config).expect("valid")
+    }
+
+    fn draw(task: &Countdown, level: usize, n: usize) -> Vec<(Vec<u64>, u64, String)> {
+        let mut rng = RootSeed(4).stream("generate", &[level as u64]);
+        let problems = (0..n).map(|_| {
+            let problem = task
+                .generate(Level::at(level), Split::Train, &mut rng)
+                .expect("a problem");
+            let instance = Countdown::instance(&problem).expect("well formed");
+            let text = problem
+                .solution
+                .as_ref()
+                .and_then(|s| s.as_str())
+                .expect("a solution");
+            (
+                instance.numbers,
+                u64::try_from(instance.target).expect("in range"),
+                text.to_owned(),
+            )
+        });
+        problems.collect()
+    }
+
+    #[test]
+    fn numbers_and_targets_are_in_range_and_the_exact_solver_reaches_every_target() {
+        let task = task(CountdownConfig::default());
+        for level in 0..3 {
+            for (numbers, target, _) in draw(&task, level, 100) {
+                assert_eq!(numbers.len(), level + 2);
+                assert!(numbers.iter().all(|number| (1..=100).contains(number)));
+                let mut solver = Solver::new(&Op::ALL, Arithmetic::Exact);
+                assert!(target <= 100 && solver.reachable(&numbers).contains(&target));
+            }
+        }
+    }
+
+    #[test]
+    fn a_left_fold_uses_the_numbers_in_their_order() {
+        let task = task(CountdownConfig {
+            left_fold: true,
+            ..CountdownConfig::default()
+        });
+        for (numbers, _, text) in draw(&task, 3, 50) {
+            let digits = text
+                .split(|c: char| !c.is_ascii_digit())
+                .filter(|word| !word.is_empty());
+            let order: Vec<u64> = digits.map(|word| word.parse().expect("a number")).collect();
+            assert_eq!(order, numbers, "{text}");
+        }
+    }
+
+    #[test]
+    fn padded_problems_are_refused_where_asked() {
+        let n_padded = |reject_padded| {
+            let task = task(CountdownConfig {
+                reject_padded,
+                ..CountdownConfig::default()
+            });
+            let problems = draw(&task, 2, 100);
+            problems
+                .iter()
+                .filter(|(n, t, _)| solver::is_padded(n, *t, &Op::ALL))
+                .count()
+        };
+        assert_eq!(n_padded(true), 0);
+        assert!(n_padded(false) > 0);
+    }
+
+    #[test]
+    fn a_configuration_without_problems_is_exhausted_not_endless() {
+        let task = task(CountdownConfig {
+            min_number: 90,
+            max_target: 10,
+            operators: vec![Op::Add],
+            ..CountdownConfig::default()
+        });
+        let error = task.generate(Level(0), Split::Train, &mut RootSeed(0).stream("x", &[]));
+        assert!(matches!(error, Err(Error::Exhausted { .. })));
+    }
+
+    #[test]
+    fn blind_play_seldom_guesses_and_less_often_on_harder_levels() {
+        let task = task(CountdownConfig::nano());
+        let mut rng = RootSeed(4).stream("guess", &[]);
+        let rates = [0, 2, 4].map(|level| {
+            let problems = draw(&task, level, 1_000);
+            let hits = problems.iter().filter(|(numbers, target, _)| {
+                combine(task.config(), numbers, &mut rng).is_some_and(|item| item.value == *target)
+            });
+            hits.count()
+        });
+        // Of two numbers three or four moves are legal: about 300 of 1,000 guesses are right.
+        assert!(
+            rates[0] < 400 && rates[0] > 2 * rates[1] && rates[1] > rates[2],
+            "{rates:?}"
+        );
+        assert!(rates[2] < 60, "{rates:?}");
+    }
+}

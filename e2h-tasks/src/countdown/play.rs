@@ -7,7 +7,7 @@ use e2h_core::{Error, Level, Play, PlayConfig, Result, Split, Stream};
 use rand::RngExt;
 
 use super::{Countdown, CountdownConfig, NAME, Op, canonical, generate, moves, words};
-use crate::format::FRAME_WORDS;
+use crate::format::{self, FRAME_WORDS};
 
 /// Draws made before a play is given up.
 const MAX_ATTEMPTS: u64 = 10_000;
@@ -32,6 +32,7 @@ pub(super) fn vocabulary(config: &CountdownConfig) -> Vec<String> {
 /// Draws one play.
 pub(super) fn random_play(task: &Countdown, play: &PlayConfig, rng: &mut Stream) -> Result<Play> {
     let config = task.config();
+    format::require_compact(config.style)?;
     let sizes = if config.play_ood {
         config.all_levels()
     } else {

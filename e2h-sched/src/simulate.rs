@@ -1,0 +1,240 @@
+//! Rules tried on synthetic learners, thousands of runs a second: a check before compute is spent, not a result.
+//!
+//! Every rule gets the same budget of rollouts: B groups of G a step. A group that the rule drops teaches nothing, and
+//! its slot of the next step is first offered to the rule's [`refill`](Curriculum::refill).
+//!
+//! # Source
+//! Ours; see [`Learner`] for the model.
+//!
+//! # Deviations
+//! None.
+//!
+//! # Invariants
+//! - A run is a function of (rule, learner, budget, seed); the number of threads changes nothing.
+
+mod learner;
+mod stats;
+
+pub use learner::{Learner, LearnerConfig};
+pub use stats::Interval;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use e2h_core::{Curriculum, GroupOutcome, Result, RootSeed};
+
+use crate::config::ScheduleConfig;
+use crate::sampler::{LevelSampler, Pick, Picking};
+
+/// The budget of a simulated run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Steps, T.
+    pub steps: u64,
+    /// Prompts a step, B.
+    pub prompts: usize,
+    /// Rollouts a prompt, G.
+    pub group_size: u32,
+}
+
+/// What came of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The learner's expected pass rate at each level after the last step.
+    pub pass_rates: Vec<f64>,
+    /// Share of all groups whose rollouts agreed.
+    pub zero_variance_frac: f64,
+}
+
+/// One rule on one kind of learner, over seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Final pass rate at the hardest level.
+    pub hard: Interval,
+    /// Final pass rate averaged over the levels.
+    pub average: Interval,
+    /// Share of groups without variance.
+    pub zero_variance: Interval,
+}
+
+/// Trains one synthetic learner under `rule`.
+///
+/// # Errors
+/// Those of [`LevelSampler::draw`].
+pub fn run(
+    rule: &mut dyn Curriculum,
+    learner: &LearnerConfig,
+    budget: Budget,
+    seed: RootSeed,
+) -> Result<Run> {
+    let mut learner = Learner::new(learner, seed);
+    let sizes = vec![learner.items_per_level(); rule.n_levels()];
+    let mut sampler = LevelSampler::new(seed, &sizes, Picking::Independent)?;
+    let mut rng = seed.stream("simulate/rollouts", &[]);
+    let (mut dropped, mut flat, mut total) = (0usize, 0u64, 0u64);
+    for step in 0..budget.steps {
+        let mut picks: Vec<Pick> = Vec::with_capacity(budget.prompts);
+        while picks.len() < dropped.min(budget.prompts) {
+            match rule.refill(step) {
+                Some((level, item)) => picks.push(Pick { level, item }),
+                None => break,
+            }
+        }
+        picks.extend(sampler.draw(rule, step, budget.prompts - picks.len())?);
+        let groups: Vec<GroupOutcome> = picks
+            .into_iter()
+            .map(|pick| learner.attempt(pick, budget.group_size, &mut rng))
+            .collect();
+        let agree = |group: &&GroupOutcome| matches!(group.pass_rate(), 0.0 | 1.0);
+        flat += groups.iter().filter(agree).count() as u64;
+        total += groups.len() as u64;
+        let kept: Vec<&GroupOutcome> = groups.iter().filter(|g| rule.keeps(step, g)).collect();
+        dropped = groups.len() - kept.len();
+        learner.learn(&kept, budget.prompts);
+        rule.observe(step, &groups);
+    }
+    Ok(Run {
+        pass_rates: learner.pass_rates(),
+        zero_variance_frac: flat as f64 / total.max(1) as f64,
+    })
+}
+
+/// Trains a learner under each rule with seeds `0..n_seeds`, on all cores. Every rule meets the same learners.
+///
+/// # Errors
+/// Those of [`ScheduleConfig::build`] and [`run`].
+pub fn compare(
+    rules: &[ScheduleConfig],
+    learner: &LearnerConfig,
+    budget: Budget,
+    n_seeds: u64,
+) -> Result<Vec<Outcome>> {
+    let one = |rule: &ScheduleConfig, seed: u64| -> Result<Run> {
+        let mut built = rule.build(learner.difficulties.len(), budget.steps)?;
+        run(built.as_mut(), learner, budget, RootSeed(seed))
+    };
+    let jobs: Vec<(usize, u64)> = (0..rules.len())
+        .flat_map(|rule| (0..n_seeds).map(move |seed| (rule, seed)))
+        .collect();
+    let runs = in_parallel(&jobs, |&(rule, seed)| one(&rules[rule], seed));
+    let runs: Vec<Run> = runs.into_iter().collect::<Result<_>>()?;
+    Ok(runs.chunks(n_seeds.max(1) as usize).map(summary).collect())
+}
+
+fn summary(runs: &[Run]) -> Outcome {
+    let of = |value: &dyn Fn(&Run) -> f64| {
+        let values: Vec<f64> = runs.iter().map(value).collect();
+        Interval::of(&values)
+    };
+    Outcome {
+        hard: of(&|run| run.pass_rates.last().copied().unwrap_or(0.0)),
+        average: of(&|run| run.pass_rates.iter().sum::<f64>() / run.pass_rates.len().max(1) as f64),
+        zero_variance: of(&|run| run.zero_variance_frac),
+    }
+}
+
+/// `work` of each job, in the order of the jobs.
+fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((index, job)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            jobs.get(index).map(|job| (index, job))
+        } {
+            done.push((index, work(job)));
+        }
+        done
+    };
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(worker)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    all.sort_by_key(|&(index, _)| index);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FilterConfig, FilterKind, Kind};
+
+    const BUDGET: Budget = Budget {
+        steps: 120,
+        prompts: 8,
+        group_size: 8,
+    };
+
+    fn outcomes(rules: &[ScheduleConfig], n_seeds: u64) -> Vec<Outcome> {
+        compare(rules, &LearnerConfig::default(), BUDGET, n_seeds).expect("valid rules")
+    }
+
+    #[test]
+    fn a_run_is_a_function_of_its_seed() {
+        let rules = [
+            ScheduleConfig::of(Kind::E2hA),
+            ScheduleConfig::of(Kind::Dump),
+        ];
+        assert_eq!(outcomes(&rules, 3), outcomes(&rules, 3));
+    }
+
+    #[test]
+    fn training_raises_the_average_pass_rate() {
+        let untrained = Learner::new(&LearnerConfig::default(), RootSeed(0)).pass_rates();
+        let before = untrained.iter().sum::<f64>() / untrained.len() as f64;
+        let after = &outcomes(&[ScheduleConfig::of(Kind::Balanced)], 4)[0];
+        assert!(after.average.mean > before + 0.1, "{after:?} from {before}");
+    }
+
+    #[test]
+    fn hard_problems_alone_teach_a_weak_learner_less_than_a_curriculum() {
+        let only = ScheduleConfig {
+            level: Some(3),
+            ..ScheduleConfig::of(Kind::Only)
+        };
+        let outcomes = outcomes(&[only, ScheduleConfig::default()], 8);
+        assert!(
+            outcomes[0].hard.high() < outcomes[1].hard.low(),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn the_adaptive_curriculum_keeps_more_of_the_easy_levels_than_the_gaussian() {
+        let rules = [ScheduleConfig::of(Kind::E2hA), ScheduleConfig::default()];
+        let outcomes = outcomes(&rules, 8);
+        assert!(
+            outcomes[0].average.low() > outcomes[1].average.high(),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn the_memory_of_good_prompts_lowers_the_share_of_flat_groups() {
+        let plain = ScheduleConfig::of(Kind::Balanced);
+        let vcrl = ScheduleConfig {
+            filter: Some(FilterConfig::of(FilterKind::Vcrl)),
+            ..plain.clone()
+        };
+        let outcomes = outcomes(&[plain, vcrl], 8);
+        assert!(
+            outcomes[1].zero_variance.high() < outcomes[0].zero_variance.low(),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn jobs_come_back_in_their_order() {
+        let jobs: Vec<u64> = (0..100).collect();
+        assert_eq!(
+            in_parallel(&jobs, |&job| job * 2),
+            jobs.iter().map(|j| j * 2).collect::<Vec<_>>()
+        );
+    }
+}
