@@ -7,6 +7,8 @@
 //! # Source
 //! Wilson 1927; pass@k of Chen et al. 2021 (Codex), equation 1.
 
+use std::collections::HashSet;
+
 use e2h_core::{Level, Policy, Problem, Rollout, RootSeed, Sampling, Split, Task};
 use serde::{Deserialize, Serialize};
 
@@ -68,18 +70,31 @@ impl EvalConfig {
     }
 }
 
-/// The held-out problems of every level, easiest first.
+/// The held-out problems of every level, easiest first, none twice.
+///
+/// A level whose problem space is small may have fewer than were asked for.
 ///
 /// # Errors
 /// When the task cannot make enough problems.
 pub fn held_out(task: &dyn Task, config: &EvalConfig) -> e2h_core::Result<Vec<Vec<Problem>>> {
-    problems(
-        task,
-        Split::Test,
-        RootSeed(config.seed),
-        config.problems_per_level,
-        |_| true,
-    )
+    let n = config.problems_per_level;
+    // Drawn with a margin, so that repeats can be dropped.
+    let drawn = problems(task, Split::Test, RootSeed(config.seed), 4 * n, |_| true)?;
+    drawn
+        .into_iter()
+        .map(|rows| distinct(task, rows, n))
+        .collect()
+}
+
+fn distinct(task: &dyn Task, rows: Vec<Problem>, n: usize) -> e2h_core::Result<Vec<Problem>> {
+    let mut seen = HashSet::new();
+    let mut kept = Vec::new();
+    for row in rows {
+        if kept.len() < n && seen.insert(task.canonical(&row)?) {
+            kept.push(row);
+        }
+    }
+    Ok(kept)
 }
 
 /// The training problems of every level but the out-of-distribution ones, `n` a level.

@@ -48,7 +48,7 @@ pub struct UpdateStats {
     pub update_tokens: usize,
     /// Passes whose gradient was not finite.
     pub skipped_updates: u32,
-    passes: u32,
+    pub(crate) passes: u32,
 }
 
 impl UpdateStats {

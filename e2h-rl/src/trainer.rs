@@ -16,8 +16,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use e2h_core::{
-    Curriculum, GroupOutcome, Outcome, Pick, Policy, Problem, ProblemSampler, Rollout, RootSeed,
-    Task,
+    Curriculum, GroupOutcome, Outcome, Pick, Problem, ProblemSampler, Rollout, RootSeed, Task,
 };
 use e2h_model::{AdamW, Group, LanguageModel, Model, TokenGrads, TokenStats, clip_global_norm};
 
@@ -55,7 +54,7 @@ pub struct Trainer<'a> {
     pub bad_updates: u32,
 }
 
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
     /// Runs one step: draw problems, roll out, score, update, tell the curriculum.
     ///
     /// # Errors
@@ -97,7 +96,8 @@ impl Trainer<'_> {
         })
     }
 
-    fn asks(&self, step: u64, picks: &[Pick]) -> Vec<Ask<'_>> {
+    fn asks(&self, step: u64, picks: &[Pick]) -> Vec<Ask<'a>> {
+        let pools = self.pools;
         let mut seen = HashMap::new();
         picks
             .iter()
@@ -107,7 +107,7 @@ impl Trainer<'_> {
                 let streams = streams(self.seed, step, pick.level, pick.item, *occurrence, n);
                 *occurrence += 1;
                 Ask {
-                    problem: &self.pools[pick.level.index()][pick.item as usize],
+                    problem: &pools[pick.level.index()][pick.item as usize],
                     streams,
                 }
             })

@@ -11,7 +11,7 @@
 //!   [`simulate`] tries rules on synthetic learners.
 //!
 //! ```
-//! use e2h_core::RootSeed;
+//! use e2h_core::{ProblemSampler, RootSeed};
 //! use e2h_sched::{LevelSampler, Picking, ScheduleConfig};
 //!
 //! let curriculum = ScheduleConfig::default().build(4, 1600)?;
@@ -45,4 +45,4 @@ pub use floor::Floored;
 pub use plot::{svg, terminal};
 pub use preview::{Preview, expected_counts};
 pub use replay::replay;
-pub use sampler::{LevelSampler, Pick, Picking, SamplerState};
+pub use sampler::{LevelSampler, Picking, SamplerState};

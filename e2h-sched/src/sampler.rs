@@ -17,9 +17,10 @@
 //! - A draw depends on (seed, pool sizes, state, probabilities) only; one `u64` or `f64` at a time, so it is
 //!   the same on every platform.
 
-use e2h_core::{Curriculum, Error, Level, Result, RootSeed, Stream};
+use e2h_core::{Curriculum, Error, Level, Pick, ProblemSampler, Result, RootSeed, Stream};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// How the levels of a step's prompt slots are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,15 +32,6 @@ pub enum Picking {
     /// Slots at evenly spaced points of the cumulative distribution with one random offset. The expected counts
     /// are the same, and each level's count is within 1 of `B p_i`. Slots come out easiest first.
     Systematic,
-}
-
-/// One prompt slot of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pick {
-    /// The level.
-    pub level: Level,
-    /// The problem's index within the level's pool.
-    pub item: u64,
 }
 
 /// What a [`LevelSampler`] needs to go on where it was.
@@ -107,58 +99,6 @@ impl LevelSampler {
         })
     }
 
-    /// Draws `n` problems for `step` by the rule's probabilities and item weights.
-    ///
-    /// It may be called several times a step: each call has its own random stream.
-    ///
-    /// # Errors
-    /// [`OutOfRange`](Error::OutOfRange) when a level has probability but no problems, or the rule has another
-    /// number of levels; the sampler is then unchanged.
-    pub fn draw(&mut self, rule: &dyn Curriculum, step: u64, n: usize) -> Result<Vec<Pick>> {
-        let probs = rule.probs(step);
-        self.check(&probs)?;
-        let mut rng = self.seed.stream("sampler/levels", &[self.calls]);
-        self.calls += 1;
-        let levels = match self.picking {
-            Picking::Independent => (0..n)
-                .map(|_| level_at(&probs, rng.random::<f64>()))
-                .collect(),
-            Picking::Systematic => systematic(&probs, n, &mut rng),
-        };
-        Ok(levels
-            .into_iter()
-            .map(|index| self.take(index, rule, step, &mut rng))
-            .collect())
-    }
-
-    /// The state for a checkpoint.
-    pub fn state(&self) -> SamplerState {
-        SamplerState {
-            calls: self.calls,
-            sizes: self.pools.iter().map(|pool| pool.size).collect(),
-            taken: self.pools.iter().map(|pool| pool.taken).collect(),
-        }
-    }
-
-    /// Takes up a saved state.
-    ///
-    /// # Errors
-    /// [`BadState`](Error::BadState) when the state was saved over other pools.
-    pub fn restore(&mut self, state: &SamplerState) -> Result<()> {
-        let sizes: Vec<u64> = self.pools.iter().map(|pool| pool.size).collect();
-        if state.sizes != sizes || state.taken.len() != sizes.len() {
-            return Err(Error::BadState {
-                owner: "the sampler".to_owned(),
-                problem: format!("pools of {:?} problems became {sizes:?}", state.sizes),
-            });
-        }
-        self.calls = state.calls;
-        for (pool, &taken) in self.pools.iter_mut().zip(&state.taken) {
-            pool.taken = taken;
-        }
-        Ok(())
-    }
-
     fn check(&self, probs: &[f64]) -> Result<()> {
         if probs.len() != self.pools.len() {
             return Err(Error::OutOfRange {
@@ -205,6 +145,49 @@ impl LevelSampler {
         let position = pool.taken % pool.size;
         pool.taken += 1;
         pool.order[position as usize]
+    }
+}
+
+impl ProblemSampler for LevelSampler {
+    /// Draws `n` problems for `step` by the rule's probabilities and item weights.
+    ///
+    /// It may be called several times a step: each call has its own random stream. On an error, for a level
+    /// with probability but no problems or a rule with another number of levels, the sampler is unchanged.
+    fn draw(&mut self, rule: &dyn Curriculum, step: u64, n: usize) -> Result<Vec<Pick>> {
+        let probs = rule.probs(step);
+        self.check(&probs)?;
+        let mut rng = self.seed.stream("sampler/levels", &[self.calls]);
+        self.calls += 1;
+        let levels = match self.picking {
+            Picking::Independent => {
+                (0..n).map(|_| level_at(&probs, rng.random::<f64>())).collect()
+            }
+            Picking::Systematic => systematic(&probs, n, &mut rng),
+        };
+        Ok(levels.into_iter().map(|index| self.take(index, rule, step, &mut rng)).collect())
+    }
+
+    fn state(&self) -> Value {
+        json!(SamplerState {
+            calls: self.calls,
+            sizes: self.pools.iter().map(|pool| pool.size).collect(),
+            taken: self.pools.iter().map(|pool| pool.taken).collect(),
+        })
+    }
+
+    fn restore(&mut self, state: &Value) -> Result<()> {
+        let bad = |problem: String| Error::BadState { owner: "the sampler".to_owned(), problem };
+        let state: SamplerState =
+            serde_json::from_value(state.clone()).map_err(|error| bad(error.to_string()))?;
+        let sizes: Vec<u64> = self.pools.iter().map(|pool| pool.size).collect();
+        if state.sizes != sizes || state.taken.len() != sizes.len() {
+            return Err(bad(format!("pools of {:?} problems became {sizes:?}", state.sizes)));
+        }
+        self.calls = state.calls;
+        for (pool, &taken) in self.pools.iter_mut().zip(&state.taken) {
+            pool.taken = taken;
+        }
+        Ok(())
     }
 }
 

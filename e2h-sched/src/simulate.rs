@@ -20,10 +20,10 @@ pub use stats::Interval;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use e2h_core::{Curriculum, GroupOutcome, Result, RootSeed};
+use e2h_core::{Curriculum, GroupOutcome, Pick, ProblemSampler, Result, RootSeed};
 
 use crate::config::ScheduleConfig;
-use crate::sampler::{LevelSampler, Pick, Picking};
+use crate::sampler::{LevelSampler, Picking};
 
 /// The budget of a simulated run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@
 use e2h_core::{GroupOutcome, Level, RootSeed, Stream};
 use rand::RngExt;
 
-use crate::sampler::Pick;
+use e2h_core::Pick;
 
 /// The kind of learner.
 #[derive(Clone, Debug, PartialEq)]
