@@ -102,7 +102,7 @@ pub struct ScheduleConfig {
     /// `e2h-a`: weight of the prior, in groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prior_groups: Option<f64>,
-    /// `e2h-a`: weight of the readiness against the signal.
+    /// `e2h-a`: how much readiness multiplies a signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<f64>,
     /// `e2h-a`: strength of the pull to the hardest level, in nats.

@@ -110,7 +110,7 @@ impl Curriculum for Filtered {
         let saved: State = state::load("the filter", saved, |_| true)?;
         match &mut self.filter {
             Filter::PassRate(_) => {}
-            Filter::Vcrl(vcrl) => vcrl.restore(&saved.filter)?,
+            Filter::Vcrl(vcrl) => vcrl.restore(&saved.filter, self.inner.n_levels())?,
             Filter::Pools(pools) => pools.restore(&saved.filter)?,
         }
         self.inner.restore(&saved.levels)
@@ -151,5 +151,8 @@ mod tests {
         second.restore(&first.state()).expect("the same rule");
         assert_eq!(second.refill(1), Some((Level(1), 0)));
         assert_eq!(second.refill(1), None);
+        let mut state = first.state();
+        state["filter"][0]["level"] = 3.into();
+        assert!(second.restore(&state).is_err(), "there are levels 0 to 2");
     }
 }

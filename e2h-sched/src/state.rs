@@ -13,7 +13,7 @@ pub(crate) fn save<T: Serialize>(state: &T) -> Value {
     serde_json::to_value(state).unwrap_or(Value::Null)
 }
 
-/// Reads a saved state of `owner`, refused when `fits` says that it belongs to another number of levels.
+/// Reads a saved state of `owner`, refused when `fits` says that it is not one of this rule.
 pub(crate) fn load<T: DeserializeOwned>(
     owner: &str,
     state: &Value,
@@ -27,6 +27,8 @@ pub(crate) fn load<T: DeserializeOwned>(
     if fits(&loaded) {
         Ok(loaded)
     } else {
-        Err(bad("it has another number of levels".to_owned()))
+        Err(bad(
+            "it is of another number of levels, or out of range".to_owned()
+        ))
     }
 }

@@ -117,7 +117,8 @@ impl Curriculum for AdaRft {
     }
 
     fn restore(&mut self, saved: &Value) -> Result<()> {
-        self.target = state::load("adarft", saved, |_: &f64| true)?;
+        let on_scale = |target: &f64| (0.0..=MAX_DIFFICULTY).contains(target);
+        self.target = state::load("adarft", saved, on_scale)?;
         Ok(())
     }
 }
@@ -161,6 +162,11 @@ mod tests {
         }
         assert_eq!(rule.target, MAX_DIFFICULTY);
         assert_eq!(rule.probs(9), [1.0]);
+    }
+
+    #[test]
+    fn a_saved_target_off_the_scale_is_refused() {
+        assert!(adarft(3).restore(&serde_json::json!(101.0)).is_err());
     }
 
     #[test]

@@ -10,12 +10,14 @@
 //! - signal `s_i = (b_i + n0 v(o_i)) / (n_i + n0)`;
 //! - readiness `r_i = max(0, m_{i-1} - m_i)`: an easier neighbour mastered, this level not yet.
 //!
-//! Draw: `w_i = s_i + probe r_i + 0.001`, `q_i ~ w_i^2 exp(pull u^2 i / (K - 1))`, with sum 1 and `u = t / T`;
+//! Draw: `w_i = s_i (1 + probe r_i) + 0.001`, `q_i ~ w_i^2 exp(pull u^2 i / (K - 1))`, with sum 1 and `u = t / T`;
 //! `p_i = f / K + (1 - f) q_i` with `f = explore`.
 //!
 //! Before any evidence the priors are 1/2, 1/4, 1/8, ...: easy levels first. A mastered level has no signal and no
-//! readiness, and fades to the floor. A level over an unmastered one has a prior near 0, and waits. The pull moves
-//! the rest of the budget to the hardest level that still has something to learn.
+//! readiness, and fades to the floor. A level over an unmastered one has a prior near 0, and waits. A level that is
+//! ready but shows no signal, however often it is tried, falls to the floor too: evidence outweighs the prior; and as
+//! the evidence is forgotten, it is tried again. The pull moves the rest of the budget to the hardest level that
+//! still has something to teach.
 //!
 //! # Source
 //! Ours. The group's standard deviation as the signal is that of SEC (arXiv 2505.14970) and VCRL (2509.19803).
@@ -26,7 +28,7 @@
 //! # Invariants
 //! - Every level keeps at least `explore / K`, and a mastered level gets at most that and what the weight 0.001 gives.
 //! - Without evidence and before the pull, an easier level is never less probable than a harder one.
-//! - A rise of an unseen level's easier neighbour never lowers the unseen level's prior.
+//! - A rise of an unseen level's easier neighbour never lowers the unseen level's estimates.
 //! - Deterministic given the observations.
 
 use e2h_core::{Curriculum, Error, GroupOutcome, Result};
@@ -51,7 +53,7 @@ pub struct E2hAConfig {
     pub gamma: f64,
     /// Weight `n0` of the prior, in groups.
     pub prior_groups: f64,
-    /// Weight of the readiness against the signal.
+    /// How much readiness multiplies a signal: a level that is fully ready weighs `1 + probe` times its signal.
     pub probe: f64,
     /// Strength of the pull to the hardest level at the end of the budget, in nats.
     pub pull: f64,
@@ -64,7 +66,7 @@ impl Default for E2hAConfig {
         Self {
             gamma: 0.9,
             prior_groups: 0.5,
-            probe: 1.0,
+            probe: 4.0,
             pull: 4.0,
             explore: 0.1,
         }
@@ -170,7 +172,8 @@ impl Curriculum for E2hA {
         let progress = (step as f64 / self.total_steps as f64).min(1.0);
         let pull = self.config.pull * progress.powi(2) / (k.max(2) - 1) as f64;
         let weight = |(i, belief): (usize, Belief)| {
-            let weight = belief.signal + self.config.probe * belief.readiness + LEAST_WEIGHT;
+            let ahead = 1.0 + self.config.probe * belief.readiness;
+            let weight = belief.signal * ahead + LEAST_WEIGHT;
             weight.powi(2) * (pull * i as f64).exp()
         };
         let mut probs: Vec<f64> = self.beliefs().into_iter().enumerate().map(weight).collect();
@@ -259,11 +262,24 @@ mod tests {
     }
 
     #[test]
-    fn a_level_waits_while_its_easier_neighbour_is_unmastered() {
-        let blocked = after(&[4, 0, 0]).probs(10);
-        let ready = after(&[8, 8, 0]).probs(10);
-        assert!(blocked[2] < 0.1, "{blocked:?}");
-        assert!(ready[2] > 0.7, "{ready:?}");
+    fn an_unseen_level_waits_while_its_easier_neighbour_is_unmastered() {
+        let unseen = |easier: u32| {
+            let mut rule = rule(3);
+            for step in 0..60 {
+                rule.observe(step, &[group(0, 8, 8), group(1, easier, 8)]);
+            }
+            rule.probs(10)
+        };
+        let (blocked, ready) = (unseen(2), unseen(8));
+        assert!(blocked[2] < blocked[1] / 4.0, "{blocked:?}");
+        assert!(blocked[2] < ready[2] / 4.0, "{blocked:?} {ready:?}");
+        assert!(ready[2] > 0.8, "{ready:?}");
+    }
+
+    #[test]
+    fn a_level_out_of_reach_falls_behind_one_that_still_teaches() {
+        let probs = after(&[8, 4, 0]).probs(100);
+        assert!(probs[2] < 0.1 && probs[1] > 0.8, "{probs:?}");
     }
 
     #[test]

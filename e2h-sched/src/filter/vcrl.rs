@@ -145,8 +145,9 @@ impl Vcrl {
         state::save(&self.memory)
     }
 
-    pub(super) fn restore(&mut self, saved: &Value) -> Result<()> {
-        self.memory = state::load("the vcrl filter", saved, |_: &Vec<Remembered>| true)?;
+    pub(super) fn restore(&mut self, saved: &Value, n_levels: usize) -> Result<()> {
+        let fits = |memory: &Vec<Remembered>| memory.iter().all(|old| old.level.index() < n_levels);
+        self.memory = state::load("the vcrl filter", saved, fits)?;
         Ok(())
     }
 }
