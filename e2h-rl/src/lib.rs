@@ -4,12 +4,14 @@
 //! Tasks and curricula are met only as the traits of `e2h-core`; the command line wires them together.
 
 mod advantage;
+pub mod checkpoint;
 mod config;
 mod error;
 mod eval;
 pub mod loss;
 mod report;
 mod rollout;
+mod run;
 mod sft;
 mod trainer;
 
@@ -21,5 +23,6 @@ pub use eval::{
 };
 pub use report::{StepReport, UpdateStats};
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
+pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder};
 pub use sft::{SftConfig, train_on_play};
 pub use trainer::Trainer;
