@@ -1,1 +1,47 @@
-fn main() {}
+//! The command line of E2H: reinforcement learning of language models on a curriculum from easy to hard.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted.
+
+mod args;
+mod commands;
+mod config;
+mod embedded;
+mod hints;
+mod layers;
+mod policy;
+mod progress;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::hints::Outcome;
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            progress::say(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(args: Args) -> Outcome {
+    match args.command {
+        None => {
+            progress::out(commands::FIRST_PAGE);
+            Ok(())
+        }
+        Some(Command::Train(args)) => commands::train::run(&args),
+        Some(Command::Eval(args)) => commands::eval::run(&args),
+        Some(Command::Sample(args)) => commands::sample::run(&args),
+        Some(Command::Tasks(args)) => commands::tasks::run(&args),
+        Some(Command::Schedule(args)) => commands::schedule::run(&args),
+        Some(Command::Config(args)) => commands::config::run(&args),
+        Some(Command::Base(args)) => commands::base::run(&args),
+        Some(Command::Docs(args)) => commands::docs::run(&args),
+    }
+}

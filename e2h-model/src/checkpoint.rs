@@ -5,16 +5,20 @@
 //!   unreadable tensor is an error that names it.
 //! - Files appear whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use e2h_core::write_atomic;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::cpu::forward::Shape;
+use crate::files::{ModelFiles, read_text};
 use crate::{Error, Model, ModelConfig, Result};
+
+const SINGLE_FILE: &str = "model.safetensors";
+const INDEX_FILE: &str = "model.safetensors.index.json";
 
 /// Number format of saved weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,27 +32,22 @@ pub enum WeightFormat {
 }
 
 impl Model {
-    /// Loads the decoder in `folder`.
+    /// Loads a decoder.
     ///
     /// # Errors
     /// [`Error::Io`] for a missing file, [`Error::Config`] or [`Error::Tensor`] for one that does not fit.
-    pub fn load(folder: &Path) -> Result<Self> {
-        let shape = Shape::new(ModelConfig::load(&folder.join("config.json"))?);
+    pub fn load(files: &(impl ModelFiles + ?Sized)) -> Result<Self> {
+        let shape = Shape::new(ModelConfig::load(files)?);
         let mut params = vec![0.0; shape.layout.n_params()];
-        let mut missing: BTreeMap<&str, ()> = shape
-            .layout
-            .tensors
-            .iter()
-            .map(|spec| (spec.name.as_str(), ()))
-            .collect();
-        for path in weight_files(folder)? {
-            let bytes = fs::read(&path).map_err(|source| Error::io("read", &path, source))?;
+        let mut missing: BTreeSet<&str> =
+            shape.layout.tensors.iter().map(|spec| spec.name.as_str()).collect();
+        for name in weight_files(files)? {
+            let path = files.path(&name);
+            let bytes = files.read(&name).map_err(|source| Error::io("read", &path, source))?;
             let file = SafeTensors::deserialize(&bytes)
                 .map_err(|e| Error::config(&path, format!("is not a safetensors file: {e}")))?;
             for (name, view) in file.iter() {
-                let Some(spec) = shape.layout.get(name) else {
-                    continue;
-                };
+                let Some(spec) = shape.layout.get(name) else { continue };
                 if view.shape() != spec.shape {
                     let problem = format!("has shape {:?}, not {:?}", view.shape(), spec.shape);
                     return Err(Error::tensor(&path, name, problem));
@@ -58,9 +57,9 @@ impl Model {
                 missing.remove(name);
             }
         }
-        if let Some(name) = missing.keys().next() {
+        if let Some(name) = missing.first() {
             let problem = format!("is missing ({} tensors are)", missing.len());
-            return Err(Error::tensor(folder, name, problem));
+            return Err(Error::tensor(&files.path(SINGLE_FILE), name, problem));
         }
         Ok(Self::from_params(shape.config, params))
     }
@@ -118,28 +117,21 @@ impl WeightFormat {
     }
 }
 
-/// The weight files of a folder: the shards that the index names, or the single file.
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let index = folder.join("model.safetensors.index.json");
-    if !index.exists() {
-        return Ok(vec![folder.join("model.safetensors")]);
-    }
-    let text = fs::read_to_string(&index).map_err(|source| Error::io("read", &index, source))?;
+/// The weight files of a model: the shards that the index names, or the single file.
+fn weight_files(files: &(impl ModelFiles + ?Sized)) -> Result<Vec<String>> {
+    let Some(text) = read_text(files, INDEX_FILE)? else {
+        return Ok(vec![SINGLE_FILE.to_owned()]);
+    };
+    let path = files.path(INDEX_FILE);
     let json: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|source| Error::config(&index, format!("is not JSON: {source}")))?;
+        .map_err(|source| Error::config(&path, format!("is not JSON: {source}")))?;
     let map = json["weight_map"].as_object();
-    let mut files: Vec<_> = map
-        .into_iter()
-        .flat_map(|map| map.values())
-        .filter_map(|file| file.as_str())
-        .map(|file| folder.join(file))
-        .collect();
-    files.sort();
-    files.dedup();
-    if files.is_empty() {
-        return Err(Error::config(&index, "has no `weight_map` with file names"));
+    let shards = map.into_iter().flat_map(|map| map.values()).filter_map(|file| file.as_str());
+    let shards: BTreeSet<String> = shards.map(str::to_owned).collect();
+    if shards.is_empty() {
+        return Err(Error::config(&path, "has no `weight_map` with file names"));
     }
-    Ok(files)
+    Ok(shards.into_iter().collect())
 }
 
 fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), String> {

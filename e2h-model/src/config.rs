@@ -4,12 +4,13 @@
 //! The `config.json` of Hugging Face `LlamaForCausalLM`, `Qwen2ForCausalLM` and `Qwen3ForCausalLM`, in both
 //! of today's forms: `rope_theta` and `rope_scaling` at the top level, or inside `rope_parameters`.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::files::{ModelFiles, require_text};
 use crate::{Error, Result};
+
+const CONFIG_FILE: &str = "config.json";
 
 /// The architectures that the decoder implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,16 +161,16 @@ impl ModelConfig {
             .collect()
     }
 
-    /// Reads `config.json`.
+    /// Reads the `config.json` of a model.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Config`] that names the field at fault.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
+    pub fn load(files: &(impl ModelFiles + ?Sized)) -> Result<Self> {
+        let text = require_text(files, CONFIG_FILE)?;
+        let path = files.path(CONFIG_FILE);
         let fields = serde_json::from_str::<Map<String, Value>>(&text)
-            .map_err(|source| Error::config(path, format!("is not a JSON object: {source}")))?;
-        Self::from_json(fields).map_err(|problem| Error::config(path, problem))
+            .map_err(|source| Error::config(&path, format!("is not a JSON object: {source}")))?;
+        Self::from_json(fields).map_err(|problem| Error::config(&path, problem))
     }
 
     /// Reads the fields of a `config.json`; the error says which field is at fault and why.

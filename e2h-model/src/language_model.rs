@@ -1,6 +1,5 @@
 //! A decoder with its tokenizer: what continues prompts.
 
-use std::fs;
 use std::path::Path;
 
 use e2h_core::{
@@ -9,6 +8,7 @@ use e2h_core::{
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
+use crate::files::{ModelFiles, read_text, require_text};
 use crate::template::{ChatTemplate, PLAIN_TEMPLATE};
 use crate::{Error, Model, Result, WeightFormat};
 
@@ -19,6 +19,11 @@ pub const STOP_STRING: &str = "</answer>";
 const STOP_WINDOW: usize = 16;
 
 const EOS: &str = "<eos>";
+const UNKNOWN: &str = "<unk>";
+
+const TOKENIZER_FILE: &str = "tokenizer.json";
+const CONFIG_FILE: &str = "tokenizer_config.json";
+const GENERATION_FILE: &str = "generation_config.json";
 
 /// A decoder with its tokenizer and chat template.
 #[derive(Debug)]
@@ -44,7 +49,7 @@ impl TextCodec {
     /// # Errors
     /// [`Error::Tokenizer`] when the words do not make a tokenizer.
     pub fn word_level(words: &[String]) -> Result<Self> {
-        let special = ["<unk>".to_owned(), EOS.to_owned()];
+        let special = [UNKNOWN.to_owned(), EOS.to_owned()];
         let vocab: serde_json::Map<String, Value> = special
             .iter()
             .chain(words)
@@ -68,7 +73,7 @@ impl TextCodec {
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
             "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
             "post_processor": null, "decoder": null,
-            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
+            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": UNKNOWN},
         });
         let tokenizer = Tokenizer::from_bytes(file.to_string()).map_err(tokenizer_failure)?;
         let template = ChatTemplate::new(PLAIN_TEMPLATE, "", EOS)?;
@@ -98,48 +103,36 @@ impl TextCodec {
         })
     }
 
-    /// Loads `tokenizer.json` and `tokenizer_config.json` from a model folder.
+    /// Loads `tokenizer.json` and `tokenizer_config.json` of a model.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Config`] or [`Error::Tokenizer`], naming the file.
-    pub fn load(folder: &Path) -> Result<Self> {
-        let path = folder.join("tokenizer.json");
-        let bytes = fs::read(&path).map_err(|source| Error::io("read", &path, source))?;
-        let tokenizer = Tokenizer::from_bytes(bytes)
-            .map_err(|e| Error::config(&path, format!("is not a tokenizer: {e}")))?;
-        let path = folder.join("tokenizer_config.json");
-        let text = fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
+    pub fn load(files: &(impl ModelFiles + ?Sized)) -> Result<Self> {
+        let tokenizer = Tokenizer::from_bytes(require_text(files, TOKENIZER_FILE)?).map_err(|e| {
+            Error::config(&files.path(TOKENIZER_FILE), format!("is not a tokenizer: {e}"))
+        })?;
+        let text = require_text(files, CONFIG_FILE)?;
+        let path = files.path(CONFIG_FILE);
         let config: Value = serde_json::from_str(&text)
             .map_err(|e| Error::config(&path, format!("is not JSON: {e}")))?;
         // A special token stands as text or as an object with its content.
         let token = |key: &str| {
             let value = &config[key];
-            value
-                .as_str()
-                .or_else(|| value["content"].as_str())
-                .unwrap_or_default()
-                .to_owned()
+            value.as_str().or_else(|| value["content"].as_str()).unwrap_or_default().to_owned()
         };
-        let jinja = folder.join("chat_template.jinja");
-        let source = match fs::read_to_string(&jinja) {
-            Ok(text) => text,
-            Err(_) => match config["chat_template"].as_str() {
-                Some(text) => text.to_owned(),
-                None => PLAIN_TEMPLATE.to_owned(),
-            },
+        let source = match read_text(files, "chat_template.jinja")? {
+            Some(text) => text,
+            None => config["chat_template"].as_str().unwrap_or(PLAIN_TEMPLATE).to_owned(),
         };
         let (bos, eos) = (token("bos_token"), token("eos_token"));
         let template = ChatTemplate::new(&source, &bos, &eos)?;
         let codec = Self::new(tokenizer, template, &[])?;
-        let mut ends = generation_eos(folder)?;
+        let mut ends = generation_eos(files)?;
         ends.extend(codec.tokenizer.token_to_id(&eos));
         ends.sort_unstable();
         ends.dedup();
         if ends.is_empty() {
-            return Err(Error::config(
-                &path,
-                "names no `eos_token` of the vocabulary",
-            ));
+            return Err(Error::config(&path, "names no `eos_token` of the vocabulary"));
         }
         Ok(Self { eos: ends, ..codec })
     }
@@ -150,7 +143,7 @@ impl TextCodec {
     /// [`Error::Core`] when a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let text = self.tokenizer.to_string(true).map_err(tokenizer_failure)? + "\n";
-        write_atomic(&folder.join("tokenizer.json"), text.as_bytes())?;
+        write_atomic(&folder.join(TOKENIZER_FILE), text.as_bytes())?;
         let eos = self
             .eos
             .first()
@@ -162,12 +155,12 @@ impl TextCodec {
             "chat_template": self.template.source(),
         });
         write_atomic(
-            &folder.join("tokenizer_config.json"),
+            &folder.join(CONFIG_FILE),
             pretty(&config).as_bytes(),
         )?;
         let generation = json!({"eos_token_id": self.eos});
         write_atomic(
-            &folder.join("generation_config.json"),
+            &folder.join(GENERATION_FILE),
             pretty(&generation).as_bytes(),
         )?;
         Ok(())
@@ -181,6 +174,11 @@ impl TextCodec {
     /// The first end-of-sequence token.
     pub fn eos(&self) -> TokenId {
         self.eos[0]
+    }
+
+    /// The token that stands for words outside the vocabulary, where the tokenizer has one.
+    pub fn unknown(&self) -> Option<TokenId> {
+        self.tokenizer.token_to_id(UNKNOWN)
     }
 
     /// Tokens of a rendered prompt.
@@ -229,11 +227,9 @@ impl TextCodec {
 }
 
 /// End tokens of `generation_config.json`, a number or a list; none when the file is absent.
-fn generation_eos(folder: &Path) -> Result<Vec<TokenId>> {
-    let path = folder.join("generation_config.json");
-    let Ok(text) = fs::read_to_string(&path) else {
-        return Ok(Vec::new());
-    };
+fn generation_eos(files: &(impl ModelFiles + ?Sized)) -> Result<Vec<TokenId>> {
+    let Some(text) = read_text(files, GENERATION_FILE)? else { return Ok(Vec::new()) };
+    let path = files.path(GENERATION_FILE);
     let config: Value = serde_json::from_str(&text)
         .map_err(|e| Error::config(&path, format!("is not JSON: {e}")))?;
     let ids = match &config["eos_token_id"] {
@@ -273,12 +269,12 @@ impl LanguageModel {
         Ok(Self { model, text })
     }
 
-    /// Loads a model folder in the Hugging Face layout.
+    /// Loads a model in the Hugging Face layout.
     ///
     /// # Errors
     /// As [`Model::load`] and [`TextCodec::load`].
-    pub fn load(folder: &Path) -> Result<Self> {
-        Self::new(Model::load(folder)?, TextCodec::load(folder)?)
+    pub fn load(files: &(impl ModelFiles + ?Sized)) -> Result<Self> {
+        Self::new(Model::load(files)?, TextCodec::load(files)?)
     }
 
     /// Saves a model folder in the Hugging Face layout.

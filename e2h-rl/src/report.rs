@@ -110,6 +110,11 @@ impl StepReport {
         )
     }
 
+    /// Rollouts of `level`.
+    pub fn n_rollouts(&self, level: usize) -> usize {
+        self.rollouts(Some(level)).count()
+    }
+
     /// Completion tokens sampled.
     pub fn n_tokens(&self) -> usize {
         self.rollouts(None)

@@ -75,12 +75,14 @@ impl<'a> Trainer<'a> {
         let rewards: Vec<Vec<f64>> = groups.iter().map(|group| verified_rewards(group)).collect();
         let group_advantages = advantages(&rewards, config.advantage_scale);
 
+        let outcomes = outcomes(&picks, &groups, &rewards, &group_advantages);
+        let kept = outcomes.iter().map(|outcome| self.curriculum.keeps(step, outcome)).collect();
+
         let update_start = Instant::now();
-        let batch = Batch::new(&groups, &group_advantages, config);
+        let batch = Batch::new(&groups, &group_advantages, kept, config);
         let update = self.update(step, &batch)?;
         let update_s = update_start.elapsed().as_secs_f64();
 
-        let outcomes = outcomes(&picks, &groups, &rewards, &group_advantages);
         self.curriculum.observe(step, &outcomes);
 
         Ok(StepReport {
@@ -216,7 +218,12 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(groups: &'a [Vec<Rollout>], advantages: &[Vec<f64>], config: &GrpoConfig) -> Self {
+    fn new(
+        groups: &'a [Vec<Rollout>],
+        advantages: &[Vec<f64>],
+        kept: Vec<bool>,
+        config: &GrpoConfig,
+    ) -> Self {
         let all = || {
             groups
                 .iter()
@@ -230,8 +237,8 @@ impl<'a> Batch<'a> {
             sequences: Vec::new(),
             starts: Vec::new(),
         };
-        for (group, advantages) in groups.iter().zip(advantages) {
-            if advantages.iter().all(|advantage| *advantage == 0.0) {
+        for ((group, advantages), kept) in groups.iter().zip(advantages).zip(kept) {
+            if !kept || advantages.iter().all(|advantage| *advantage == 0.0) {
                 continue;
             }
             batch.starts.push(batch.sequences.len());

@@ -1,6 +1,6 @@
 //! Tasks by name.
 //!
-//! A configuration file names its task: `{"name": "countdown", "levels": [2, 3]}`. Each name stands for a preset, the
+//! A configuration file names its task: `{"kind": "countdown", "levels": [2, 3]}`. Each name stands for a preset, the
 //! keys beside it for changes to that preset.
 
 use e2h_core::{Error, LegalPlay, Task};
@@ -13,11 +13,11 @@ use crate::countdown::{Countdown, CountdownConfig};
 
 /// Which task, and how configured.
 ///
-/// It is read from a table with the `name` of a preset and the keys that differ from it; it is written with the name
-/// of the task and all keys.
+/// It is read from a table with the `kind` of a preset and the keys that differ from it; it is written with the
+/// `kind` of the task and all keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
-    tag = "name",
+    tag = "kind",
     rename_all = "lowercase",
     try_from = "Map<String, Value>"
 )]
@@ -28,12 +28,18 @@ pub enum TaskConfig {
     Blocksworld(BlocksworldConfig),
 }
 
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self::Countdown(CountdownConfig::default())
+    }
+}
+
 impl TryFrom<Map<String, Value>> for TaskConfig {
     type Error = String;
 
     fn try_from(mut table: Map<String, Value>) -> Result<Self, String> {
-        let name = table.remove("name").ok_or("a task needs a `name`")?;
-        let preset = Self::named(name.as_str().ok_or("the `name` of a task is a text")?);
+        let name = table.remove("kind").ok_or("a task needs a `kind`")?;
+        let preset = Self::named(name.as_str().ok_or("the `kind` of a task is a text")?);
         match preset.map_err(|error| error.to_string())? {
             Self::Countdown(preset) => overlay(&preset, table).map(Self::Countdown),
             Self::Blocksworld(preset) => overlay(&preset, table).map(Self::Blocksworld),
@@ -154,14 +160,14 @@ mod tests {
             );
         }
         let changed: TaskConfig =
-            serde_json::from_str(r#"{"name": "countdown-nano", "levels": [3]}"#).expect("parses");
+            serde_json::from_str(r#"{"kind": "countdown-nano", "levels": [3]}"#).expect("parses");
         let expected = CountdownConfig {
             levels: vec![3],
             ..CountdownConfig::nano()
         };
         assert_eq!(changed, TaskConfig::Countdown(expected));
         assert!(
-            serde_json::from_str::<TaskConfig>(r#"{"name": "countdown", "level": 3}"#).is_err()
+            serde_json::from_str::<TaskConfig>(r#"{"kind": "countdown", "level": 3}"#).is_err()
         );
     }
 }

@@ -327,7 +327,7 @@ fn plays_have_all_sizes_or_those_of_training_alone() {
             .map(|play| play.problem.level)
             .collect();
         assert_eq!(levels.len(), 5, "{name}");
-        let config = serde_json::json!({"name": name, "play_ood": false});
+        let config = serde_json::json!({"kind": name, "play_ood": false});
         let config: TaskConfig = serde_json::from_value(config).expect("valid");
         let task = config.legal_play().expect("valid").expect("playable");
         let plays = plays(&*task, &PlayConfig::default(), 500);

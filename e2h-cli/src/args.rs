@@ -1,0 +1,231 @@
+//! The verbs and their flags.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::ConfigArgs;
+
+/// Reinforcement learning of language models on a curriculum, from easy tasks to hard ones.
+#[derive(Debug, Parser)]
+#[command(name = "e2h", version, about, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a policy on a curriculum: e2h train --task blocksworld
+    Train(TrainArgs),
+    /// Measure accuracy by level on held-out problems: e2h eval runs/NAME
+    Eval(EvalArgs),
+    /// Show completions of a policy: e2h sample --level 2
+    Sample(SampleArgs),
+    /// Look at tasks and problems: e2h tasks list
+    Tasks(TasksArgs),
+    /// Look at schedules before using one: e2h schedule show --schedule gaussian
+    Schedule(ScheduleArgs),
+    /// Look at configurations: e2h config show
+    Config(ConfigCommandArgs),
+    /// Train the starting policy from nothing, on random legal play
+    Base(BaseArgs),
+    /// Print documentation that is generated from the code
+    #[command(hide = true)]
+    Docs(DocsArgs),
+}
+
+/// `e2h train`
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Where the run writes; must be new or empty [default: runs/TASK-SCHEDULE-SEED, or the next free name]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Go on with a run that was stopped, from its newest checkpoint and with its configuration
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["run_dir", "preset", "files", "sets", "task", "seed", "steps", "schedule", "model"])]
+    pub resume: Option<PathBuf>,
+    /// Print warnings and the final table only
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `e2h eval`
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvalArgs {
+    /// A run folder or a checkpoint of one; without it, --model or the preset's base is evaluated
+    pub path: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Held-out problems a level
+    #[arg(long, value_name = "N")]
+    pub problems: Option<u64>,
+    /// Samples a problem for pass@k
+    #[arg(long, value_name = "N")]
+    pub samples: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `e2h sample`
+#[derive(Debug, clap::Args)]
+pub(crate) struct SampleArgs {
+    /// A run folder or a checkpoint of one
+    pub path: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Level of the problems
+    #[arg(long, default_value_t = 0)]
+    pub level: u16,
+    /// Number of problems
+    #[arg(long, short, default_value_t = 3)]
+    pub n: u64,
+    /// Softmax temperature; 0 = greedy
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f64,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `e2h tasks`
+#[derive(Debug, clap::Args)]
+pub(crate) struct TasksArgs {
+    #[command(subcommand)]
+    pub command: TasksCommand,
+}
+
+/// What can be done with tasks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TasksCommand {
+    /// The tasks and their levels
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write problems as JSONL
+    Gen {
+        /// A task or preset, for example countdown or blocksworld-nano
+        task: String,
+        /// The level; all levels without it
+        #[arg(long)]
+        level: Option<u16>,
+        /// Problems a level
+        #[arg(long, short, default_value_t = 10)]
+        n: u64,
+        /// Which half of the problem space
+        #[arg(long, value_enum, default_value_t = SplitArg::Train)]
+        split: SplitArg,
+        /// Root of all random streams
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// One problem of each level, with its prompt and its solution
+    Show {
+        /// A task or preset
+        task: String,
+        /// Root of all random streams
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+/// A half of the problem space.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SplitArg {
+    /// Problems that training may draw
+    Train,
+    /// Held-out problems
+    Test,
+}
+
+/// `e2h schedule`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScheduleArgs {
+    #[command(subcommand)]
+    pub command: ScheduleCommand,
+}
+
+/// What can be done with schedules.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduleCommand {
+    /// Probabilities and expected counts of a schedule
+    Show(ScheduleShowArgs),
+    /// The kinds of schedules and their settings
+    List,
+}
+
+/// `e2h schedule show`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScheduleShowArgs {
+    /// The schedule's kind
+    #[arg(long, value_name = "KIND", default_value = "gaussian")]
+    pub schedule: String,
+    /// Number of training levels, K
+    #[arg(long, default_value_t = 4)]
+    pub levels: usize,
+    /// Number of steps, T
+    #[arg(long, default_value_t = 1600)]
+    pub steps: u64,
+    /// Prompts a step, B
+    #[arg(long, default_value_t = 8)]
+    pub prompts: u64,
+    /// Set one of the schedule's values, for example --set sigma=0.75
+    #[arg(long = "set", short = 's', value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Print JSON: {"probabilities":[[..]],"expected_counts":[..]}
+    #[arg(long)]
+    pub json: bool,
+    /// Write an SVG picture to this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// `e2h config`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigCommandArgs {
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What can be done with configurations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every value and the layer that set it; itself a valid configuration file
+    Show(ConfigArgs),
+    /// Check a configuration and say nothing when it is right
+    Check(ConfigArgs),
+    /// The names of the presets
+    List,
+}
+
+/// `e2h base`
+#[derive(Debug, clap::Args)]
+pub(crate) struct BaseArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Where the model is written; must be new or empty
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `e2h docs`
+#[derive(Debug, clap::Args)]
+pub(crate) struct DocsArgs {
+    /// Which page
+    #[arg(value_enum)]
+    pub page: DocsPage,
+}
+
+/// A generated page.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DocsPage {
+    /// docs/METRICS.md
+    Metrics,
+    /// docs/GALLERY.md
+    Gallery,
+}

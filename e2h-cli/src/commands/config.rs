@@ -1,0 +1,23 @@
+//! `e2h config`: every setting, and where it comes from.
+
+use crate::args::{ConfigCommand, ConfigCommandArgs};
+use crate::config::PRESETS;
+use crate::hints::Outcome;
+use crate::progress::{out, say};
+
+/// Runs the command.
+pub(crate) fn run(args: &ConfigCommandArgs) -> Outcome {
+    match &args.command {
+        ConfigCommand::Show(args) => out(&args.resolve()?.show()),
+        ConfigCommand::Check(args) => {
+            args.resolve()?;
+            say("the configuration is valid");
+        }
+        ConfigCommand::List => {
+            for (name, _) in PRESETS {
+                out(name);
+            }
+        }
+    }
+    Ok(())
+}

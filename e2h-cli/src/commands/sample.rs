@@ -1,0 +1,65 @@
+//! `e2h sample`: completions of a policy on problems of one level, with their verdicts.
+
+use e2h_core::{Level, RootSeed, Sampling, Split};
+use e2h_rl::{Ask, roll_out};
+use serde_json::json;
+
+use crate::args::SampleArgs;
+use crate::commands::eval::subject;
+use crate::commands::tasks::first_problem;
+use crate::hints::{Failure, Outcome};
+use crate::policy;
+use crate::progress::out;
+
+/// Runs the command.
+pub(crate) fn run(args: &SampleArgs) -> Outcome {
+    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
+        return Err(Failure::usage(format!("--temperature is {}", args.temperature))
+            .hint("0 takes the most probable token, 1 samples as in training"));
+    }
+    let (config, base) = subject(args.path.as_deref(), &args.config)?;
+    let task = config.task.clone().task().map_err(first_problem)?;
+    let n_levels = task.levels().len();
+    if usize::from(args.level) >= n_levels {
+        let message = format!("{} has levels 0 to {}, not {}", task.name(), n_levels - 1, args.level);
+        return Err(Failure::usage(message).hint("`e2h tasks list` shows the levels"));
+    }
+    let mut policy = policy::load(&base)?;
+    let seed = RootSeed(config.seed);
+    let mut problems = Vec::new();
+    for index in 0..args.n {
+        let mut rng = seed.stream("sample/problem", &[u64::from(args.level), index]);
+        let problem = task.generate(Level(args.level), Split::Test, &mut rng);
+        problems.push(problem.map_err(Failure::run)?);
+    }
+    let asks: Vec<Ask<'_>> = problems
+        .iter()
+        .enumerate()
+        .map(|(index, problem)| Ask {
+            problem,
+            streams: vec![seed.stream("sample/tokens", &[u64::from(args.level), index as u64])],
+        })
+        .collect();
+    let sampling = Sampling { temperature: args.temperature, ..config.train.sampling.clone() };
+    let (groups, _) =
+        roll_out(&mut policy, task.as_ref(), &asks, &sampling).map_err(Failure::run)?;
+    for (rollout, problem) in groups.iter().flatten().zip(&problems) {
+        let prompt = task.prompt(problem).map_err(Failure::run)?;
+        let score = &rollout.score;
+        if args.json {
+            out(&json!({
+                "question": problem.question, "answer": problem.answer,
+                "completion": rollout.text, "score": score,
+            })
+            .to_string());
+        } else {
+            out(&format!(
+                "{} {}\n  {}\n  {}: {} (reward {:.2})\n",
+                prompt.user, prompt.assistant_prefix, rollout.text, score.outcome.name(),
+                score.reason, score.reward,
+            ));
+            out("");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! `e2h tasks`: tasks, their levels and their problems.
+
+use e2h_core::{Error, Level, RootSeed, Split, Task};
+use e2h_tasks::registry::{TaskConfig, names};
+use serde_json::{Value, json};
+
+use crate::args::{SplitArg, TasksArgs, TasksCommand};
+use crate::hints::{Failure, Outcome};
+use crate::progress::out;
+
+/// Runs the command.
+pub(crate) fn run(args: &TasksArgs) -> Outcome {
+    match &args.command {
+        TasksCommand::List { json } => list(*json),
+        TasksCommand::Gen { task, level, n, split, seed } => {
+            generate(task, *level, *n, *split, RootSeed(*seed))
+        }
+        TasksCommand::Show { task, seed } => show(task, RootSeed(*seed)),
+    }
+}
+
+/// The problems of a task's configuration as one failure of usage.
+pub(crate) fn first_problem(problems: Vec<Error>) -> Failure {
+    let failure = Failure::usage("the task's configuration is not valid");
+    problems.iter().fold(failure, |failure, problem| failure.detail(problem.to_string()))
+}
+
+fn named(name: &str) -> Outcome<Box<dyn Task>> {
+    let config = TaskConfig::named(name).map_err(|error| {
+        Failure::usage(error).hint("`e2h tasks list` shows the tasks and their levels")
+    })?;
+    config.task().map_err(first_problem)
+}
+
+fn list(as_json: bool) -> Outcome {
+    let mut rows = Vec::new();
+    for name in names() {
+        let task = named(name)?;
+        let levels: Vec<Value> = task
+            .levels()
+            .iter()
+            .enumerate()
+            .map(|(level, spec)| json!({"level": level, "label": spec.label, "ood": spec.ood}))
+            .collect();
+        if as_json {
+            rows.push(json!({"name": name, "levels": levels}));
+        } else {
+            let labels = task.levels().iter().enumerate().map(|(level, spec)| {
+                let ood = if spec.ood { " (unseen in training)" } else { "" };
+                format!("{level} = {}{ood}", spec.label)
+            });
+            out(&format!("{name:<18} {}", labels.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    if as_json {
+        out(&serde_json::to_string_pretty(&rows).unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn generate(name: &str, level: Option<u16>, n: u64, split: SplitArg, seed: RootSeed) -> Outcome {
+    let task = named(name)?;
+    let split = match split {
+        SplitArg::Train => Split::Train,
+        SplitArg::Test => Split::Test,
+    };
+    let levels = match level {
+        Some(level) => vec![Level(level)],
+        None => (0..task.levels().len()).map(Level::at).collect(),
+    };
+    for level in levels {
+        for index in 0..n {
+            let label = format!("gen/{}/{}", task.name(), split.name());
+            let mut rng = seed.stream(&label, &[u64::from(level.0), index]);
+            let mut problem = task.generate(level, split, &mut rng).map_err(|error| {
+                Failure::usage(error).hint("`e2h tasks list` shows the tasks and their levels")
+            })?;
+            problem.id = format!("{}/{}/{}/{index}", task.name(), split.name(), level.0);
+            out(&serde_json::to_string(&problem).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+fn show(name: &str, seed: RootSeed) -> Outcome {
+    let task = named(name)?;
+    for (level, spec) in task.levels().iter().enumerate() {
+        let mut rng = seed.stream("show", &[level as u64]);
+        let problem = task
+            .generate(Level::at(level), Split::Train, &mut rng)
+            .map_err(Failure::run)?;
+        let prompt = task.prompt(&problem).map_err(Failure::run)?;
+        let solution = problem.solution.as_ref().and_then(Value::as_str).unwrap_or("unknown");
+        out(&format!(
+            "level {level}: {}\n  prompt:   {}\n            {}\n  solution: {}\n",
+            spec.label,
+            prompt.user.replace('\n', "\n            "),
+            prompt.assistant_prefix.replace('\n', "\n            "),
+            solution.replace('\n', "\n            "),
+        ));
+    }
+    Ok(())
+}

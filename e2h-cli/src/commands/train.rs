@@ -1,0 +1,271 @@
+//! `e2h train`: one run, from a base policy to a table of what it has learned.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use e2h_core::{Problem, RootSeed, Task, write_atomic};
+use e2h_model::{AdamW, LanguageModel, Model};
+use e2h_rl::{EvalReport, Run, RunEnd, RunFolder, Trainer, held_out, training_pools};
+use e2h_sched::LevelSampler;
+use serde_json::{Value, json};
+
+use crate::args::TrainArgs;
+use crate::config::{Config, ConfigArgs, n_train_levels};
+use crate::hints::{Failure, Outcome};
+use crate::progress::{TrainProgress, clock, out, say};
+use crate::{policy, table};
+
+/// Runs the command.
+pub(crate) fn run(args: &TrainArgs) -> Outcome {
+    let (config, folder) = match &args.resume {
+        Some(path) => resume(path)?,
+        None => begin(args)?,
+    };
+    let start = Instant::now();
+    let task = config.task.clone().task().map_err(crate::commands::tasks::first_problem)?;
+    let policy = policy::load(&config.model.base)?;
+    let problems = Problems::new(&config, task.as_ref())?;
+    check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
+    if !args.quiet {
+        start_card(&config, task.as_ref(), &policy.model, &folder);
+    }
+    let stop = stop_flag(args.quiet)?;
+    let mut trainer = problems.trainer(&config, task.as_ref(), policy)?;
+    let steps = config.train.steps;
+    let mut progress = TrainProgress::new(steps, n_train_levels(task.as_ref()), args.quiet);
+    let run = Run {
+        folder: &folder,
+        config: &config.run,
+        eval: &config.eval,
+        held_out: &problems.held_out,
+        stop: &stop,
+    };
+    let end = run.run(&mut trainer, &mut progress);
+    progress.finish();
+    let shown = folder.path().display();
+    match end.map_err(|error| run_failure(&error, folder.path()))? {
+        RunEnd::Stopped { step } => Err(Failure::interrupted(format!(
+            "stopped after {step} of {steps} steps; everything is saved in {shown}"
+        ))
+        .hint(format!("go on with `e2h train --resume {shown}`"))),
+        RunEnd::Finished { before, after } => {
+            let wall_s = start.elapsed().as_secs_f64();
+            let summary = summary(&config, task.as_ref(), &before, &after, wall_s);
+            let text = serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n";
+            write_atomic(&folder.file("summary.json"), text.as_bytes()).map_err(Failure::run)?;
+            out(&table::before_after(&before, &after));
+            say(&format!(
+                "\ndone in {}; files are in {shown}\n\
+                 next: e2h sample {shown} --level 1     read what it says now\n      \
+                 e2h eval {shown} --samples 8    pass@k beside greedy accuracy\n      \
+                 e2h train --schedule balanced   the same budget without a curriculum",
+                clock(wall_s)
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// Resolves the configuration of a new run and makes its folder.
+fn begin(args: &TrainArgs) -> Outcome<(Config, RunFolder)> {
+    let resolved = args.config.resolve()?;
+    let config = resolved.value;
+    let path = match &args.run_dir {
+        Some(path) => path.clone(),
+        None => free_name(&config)?,
+    };
+    let folder = RunFolder::create(&path).map_err(|error| run_failure(&error, &path))?;
+    write_atomic(&folder.file("config.toml"), resolved.text.as_bytes()).map_err(Failure::run)?;
+    Ok((config, folder))
+}
+
+/// Reads the configuration of a run that began.
+fn resume(path: &Path) -> Outcome<(Config, RunFolder)> {
+    let folder = RunFolder::open(path).map_err(|error| {
+        Failure::usage(error).hint("give the folder that `e2h train` printed when it began")
+    })?;
+    let args = ConfigArgs { files: vec![folder.file("config.toml")], ..ConfigArgs::default() };
+    Ok((args.resolve()?.value, folder))
+}
+
+/// `runs/TASK-SCHEDULE-SEED`, or the first free name with a number behind it.
+fn free_name(config: &Config) -> Outcome<PathBuf> {
+    let task = config.task.clone().task().map_err(crate::commands::tasks::first_problem)?;
+    let name = format!("{}-{}-{}", task.name(), config.schedule.kind.name(), config.seed);
+    let candidates = std::iter::once(name.clone()).chain((2..10_000).map(|n| format!("{name}.{n}")));
+    candidates
+        .map(|name| Path::new("runs").join(name))
+        .find(|path| !path.exists())
+        .ok_or_else(|| Failure::usage("runs/ is full of runs of this name").hint("give --run-dir"))
+}
+
+/// The problems of a run.
+struct Problems {
+    pools: Vec<Vec<Problem>>,
+    held_out: Vec<Vec<Problem>>,
+}
+
+impl Problems {
+    fn new(config: &Config, task: &dyn Task) -> Outcome<Self> {
+        let n = config.data.problems_per_level;
+        let pools = training_pools(task, RootSeed(config.seed), n).map_err(Failure::run)?;
+        let held_out = held_out(task, &config.eval).map_err(Failure::run)?;
+        Ok(Self { pools, held_out })
+    }
+
+    fn trainer<'a>(
+        &'a self,
+        config: &'a Config,
+        task: &'a dyn Task,
+        policy: LanguageModel,
+    ) -> Outcome<Trainer<'a>> {
+        let sizes: Vec<u64> = self.pools.iter().map(|pool| pool.len() as u64).collect();
+        let seed = RootSeed(config.seed);
+        let sampler = LevelSampler::new(seed, &sizes, config.data.picking);
+        let curriculum = config.schedule.build(self.pools.len(), config.train.steps);
+        let model = &policy.model;
+        let reference = (config.train.kl_beta > 0.0)
+            .then(|| Model::from_params(model.config().clone(), model.params().to_vec()));
+        Ok(Trainer {
+            reference,
+            optimizer: AdamW::new(config.train.adamw, model.params().len()),
+            policy,
+            curriculum: curriculum.map_err(Failure::usage)?,
+            sampler: Box::new(sampler.map_err(Failure::usage)?),
+            task,
+            pools: &self.pools,
+            config: &config.train,
+            seed,
+            bad_updates: 0,
+        })
+    }
+}
+
+/// Refuses a model whose tokenizer does not know the words of the task's prompts.
+fn check_words(
+    policy: &LanguageModel,
+    task: &dyn Task,
+    base: &str,
+    pools: &[Vec<Problem>],
+) -> Outcome {
+    for problem in pools.iter().filter_map(|pool| pool.first()) {
+        let prompt = task.prompt(problem).map_err(Failure::run)?;
+        let ids = policy.text().encode_prompt(&prompt).map_err(Failure::run)?;
+        if policy.text().unknown().is_some_and(|unknown| ids.contains(&unknown)) {
+            let message = format!("{base} does not know the words of {} prompts", task.name());
+            return Err(Failure::usage(message)
+                .hint("use the base of this task, or train one with `e2h base`"));
+        }
+    }
+    Ok(())
+}
+
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
+fn stop_flag(quiet: bool) -> Outcome<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        if !quiet {
+            say("stopping after this step; press Ctrl-C again to stop now");
+        }
+    })
+    .map_err(|error| Failure::run(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+fn run_failure(error: &e2h_rl::Error, path: &Path) -> Failure {
+    let shown = path.display();
+    let text = std::iter::successors(std::error::Error::source(error), |error| error.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    match error {
+        e2h_rl::Error::RunExists(_) => Failure::usage(text)
+            .hint(format!("go on with it by `e2h train --resume {shown}`, or give another --run-dir")),
+        e2h_rl::Error::Diverged { .. } => {
+            Failure::run(text).hint("lower train.lr, or set train.max_grad_norm lower")
+        }
+        e2h_rl::Error::NotARun { .. } => Failure::run(text),
+        _ => Failure::run(text).hint(format!(
+            "what was finished is kept; go on with `e2h train --resume {shown}`"
+        )),
+    }
+}
+
+fn start_card(config: &Config, task: &dyn Task, model: &Model, folder: &RunFolder) {
+    let train = &config.train;
+    let levels: Vec<String> = task
+        .levels()
+        .iter()
+        .map(|level| if level.ood { format!("{} (unseen)", level.label) } else { level.label.clone() })
+        .collect();
+    say(&format!(
+        "task      {}: {}\n\
+         model     {}: {:.2} M parameters on the CPU, {} threads\n\
+         schedule  {} over {} steps\n\
+         step      {} prompts x {} rollouts, up to {} tokens each; learning rate {:e}\n\
+         seed      {}\n\
+         files     {}",
+        task.name(),
+        levels.join(", "),
+        config.model.base,
+        model.params().len() as f64 / 1e6,
+        model.n_threads(),
+        config.schedule.kind.name(),
+        train.steps,
+        train.prompts,
+        train.group_size,
+        train.sampling.max_tokens,
+        train.lr,
+        config.seed,
+        folder.path().display(),
+    ));
+    if let Ok(curriculum) = config.schedule.build(n_train_levels(task), train.steps) {
+        let preview =
+            e2h_sched::Preview::new(curriculum.as_ref(), train.steps, train.prompts as u64);
+        say(&e2h_sched::terminal(&preview, 60));
+    }
+}
+
+/// The contents of `summary.json`.
+fn summary(
+    config: &Config,
+    task: &dyn Task,
+    before: &EvalReport,
+    after: &EvalReport,
+    wall_s: f64,
+) -> Value {
+    let best = |pass: &[(usize, f64)]| pass.last().map(|(_, share)| *share);
+    let levels: Vec<Value> = after
+        .levels
+        .iter()
+        .map(|level| {
+            let base = before.levels.iter().find(|base| base.level == level.level);
+            json!({
+                "level": level.level,
+                "label": level.label,
+                "ood": level.ood,
+                "n": level.n,
+                "base_accuracy": base.map(|base| base.accuracy),
+                "accuracy": level.accuracy,
+                "interval": level.interval,
+                "base_pass_at_k": base.and_then(|base| best(&base.pass_at_k)),
+                "pass_at_k": best(&level.pass_at_k),
+            })
+        })
+        .collect();
+    json!({
+        "task": task.name(),
+        "schedule": config.schedule.kind.name(),
+        "seed": config.seed,
+        "steps": config.train.steps,
+        "rollouts": config.train.steps * (config.train.prompts * config.train.group_size) as u64,
+        "wall_s": wall_s,
+        "base_train_mean": before.train_mean(),
+        "train_mean": after.train_mean(),
+        "levels": levels,
+    })
+}

@@ -1,0 +1,336 @@
+//! The configuration of a run: one TOML table a subject, with the presets of `configs/`.
+
+use e2h_core::{Error, Task};
+use e2h_model::{Family, ModelConfig};
+use e2h_rl::{EvalConfig, GrpoConfig, RunConfig, SftConfig};
+use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig};
+use e2h_tasks::registry::TaskConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::hints::{Failure, Outcome};
+use crate::layers::{Layers, Resolved};
+
+/// The presets, by name.
+pub(crate) const PRESETS: &[(&str, &str)] = &[
+    ("countdown-nano", include_str!("../../configs/countdown-nano.toml")),
+    ("blocksworld-nano", include_str!("../../configs/blocksworld-nano.toml")),
+];
+
+/// Everything that can be set about a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Root of all random streams.
+    pub seed: u64,
+    /// The task and its levels.
+    pub task: TaskConfig,
+    /// Where the policy starts from.
+    pub model: ModelSection,
+    /// Which levels a step draws from.
+    pub schedule: ScheduleConfig,
+    /// The algorithm.
+    pub train: GrpoConfig,
+    /// The training problems.
+    pub data: DataSection,
+    /// The evaluation.
+    pub eval: EvalConfig,
+    /// Saving and evaluating along the way.
+    pub run: RunConfig,
+    /// How `e2h base` trains the starting policy.
+    pub base: BaseSection,
+}
+
+/// Where the policy starts from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModelSection {
+    /// A model folder, or `embedded:NAME` for a model that E2H ships.
+    pub base: String,
+}
+
+impl Default for ModelSection {
+    fn default() -> Self {
+        Self { base: "embedded:countdown-nano".to_owned() }
+    }
+}
+
+/// The training problems.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DataSection {
+    /// Problems in each level's pool.
+    pub problems_per_level: usize,
+    /// How the levels of a step's prompts are drawn.
+    pub picking: Picking,
+}
+
+impl Default for DataSection {
+    fn default() -> Self {
+        Self { problems_per_level: 4096, picking: Picking::Independent }
+    }
+}
+
+/// How `e2h base` trains the starting policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BaseSection {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Number of layers.
+    pub n_layers: usize,
+    /// Attention heads.
+    pub n_heads: usize,
+    /// Longest sequence in tokens.
+    pub max_positions: usize,
+    /// The training on random play.
+    pub sft: SftConfig,
+}
+
+impl Default for BaseSection {
+    fn default() -> Self {
+        let nano = ModelConfig::nano(1);
+        Self {
+            hidden_size: nano.hidden_size,
+            intermediate_size: nano.intermediate_size,
+            n_layers: nano.n_layers,
+            n_heads: nano.n_heads,
+            max_positions: nano.max_positions,
+            sft: SftConfig::default(),
+        }
+    }
+}
+
+impl BaseSection {
+    /// The shape of the model for a vocabulary of `vocab_size` words.
+    ///
+    /// # Errors
+    /// A sentence that names the setting at fault.
+    pub(crate) fn shape(&self, vocab_size: usize) -> Result<ModelConfig, String> {
+        let sizes = [
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("n_layers", self.n_layers),
+            ("n_heads", self.n_heads),
+            ("max_positions", self.max_positions),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("`base.{name}` is 0, but must be at least 1"));
+        }
+        let width = 2 * self.n_heads;
+        if !self.hidden_size.is_multiple_of(width) {
+            return Err(format!(
+                "`base.hidden_size` is {}, but must be a multiple of {width}, twice `base.n_heads`",
+                self.hidden_size
+            ));
+        }
+        Ok(ModelConfig {
+            family: Family::Llama,
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            n_layers: self.n_layers,
+            n_heads: self.n_heads,
+            n_kv_heads: self.n_heads,
+            head_dim: self.hidden_size / self.n_heads,
+            max_positions: self.max_positions,
+            ..ModelConfig::nano(vocab_size)
+        })
+    }
+}
+
+/// The layers that a command line can put on top of the defaults.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct ConfigArgs {
+    /// Start from a preset: countdown-nano, blocksworld-nano
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Lay a TOML file on top (may be given several times, later wins)
+    #[arg(long = "config", short = 'c', value_name = "FILE")]
+    pub files: Vec<std::path::PathBuf>,
+    /// Set one value, for example --set train.group_size=8
+    #[arg(long = "set", short = 's', value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Train on this task's nano preset: countdown, blocksworld
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+    /// Root of all random streams
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Number of updates
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// The schedule's kind, for example balanced, gaussian, e2h-a
+    #[arg(long, value_name = "KIND")]
+    pub schedule: Option<String>,
+    /// A model folder to start from, or embedded:NAME
+    #[arg(long, short = 'm', value_name = "DIR")]
+    pub model: Option<String>,
+}
+
+impl ConfigArgs {
+    /// Merges the layers and checks the values.
+    ///
+    /// # Errors
+    /// All problems at once, as a failure of usage.
+    pub(crate) fn resolve(&self) -> Outcome<Resolved<Config>> {
+        let resolved = self.merge()?;
+        resolved.value.check()?;
+        Ok(resolved)
+    }
+
+    /// Merges the layers.
+    ///
+    /// # Errors
+    /// Unknown keys and values of a wrong type, all at once, as a failure of usage.
+    pub(crate) fn merge(&self) -> Outcome<Resolved<Config>> {
+        let mut layers = Layers::<Config>::new(Config::examples(), PRESETS);
+        if let Some(preset) = self.preset_name()? {
+            layers = layers.preset(preset);
+        }
+        for file in &self.files {
+            layers = layers.file(file);
+        }
+        for set in &self.sets {
+            layers = layers.set(set);
+        }
+        if let Some(seed) = self.seed {
+            layers = layers.flag("--seed", "seed", whole("--seed", seed)?);
+        }
+        if let Some(steps) = self.steps {
+            layers = layers.flag("--steps", "train.steps", whole("--steps", steps)?);
+        }
+        if let Some(kind) = &self.schedule {
+            layers = layers.flag("--schedule", "schedule.kind", kind.clone());
+        }
+        if let Some(model) = &self.model {
+            layers = layers.flag("--model", "model.base", model.clone());
+        }
+        Ok(layers.resolve()?)
+    }
+
+    /// The preset that the flags name, or the default one where no file is given either.
+    fn preset_name(&self) -> Outcome<Option<String>> {
+        match (&self.preset, &self.task) {
+            (Some(_), Some(_)) => Err(Failure::usage("--preset and --task exclude each other")
+                .hint("a preset names its task already")),
+            (Some(preset), None) => Ok(Some(preset.clone())),
+            (None, Some(task)) => {
+                let name = format!("{task}-nano");
+                if PRESETS.iter().any(|(known, _)| *known == name) {
+                    return Ok(Some(name));
+                }
+                let tasks = || PRESETS.iter().filter_map(|(name, _)| name.strip_suffix("-nano"));
+                let known = tasks().collect::<Vec<_>>().join(", ");
+                let failure = Failure::usage(format!("unknown task `{task}` (known: {known})"));
+                Err(match crate::hints::did_you_mean(task, tasks()) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure.hint("`e2h tasks list` shows the tasks"),
+                })
+            }
+            (None, None) if self.files.is_empty() => Ok(Some("countdown-nano".to_owned())),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn whole(flag: &str, value: u64) -> Outcome<i64> {
+    i64::try_from(value).map_err(|_| Failure::usage(format!("{flag} {value} is too large")))
+}
+
+impl Config {
+    /// Values that together with the default show every key.
+    pub(crate) fn examples() -> Vec<Self> {
+        let tasks = e2h_tasks::registry::names()
+            .into_iter()
+            .filter_map(|name| TaskConfig::named(name).ok())
+            .map(|task| Self { task, ..Self::default() });
+        let schedules = Kind::ALL
+            .into_iter()
+            .map(|kind| Self { schedule: schedule_example(kind), ..Self::default() });
+        let filters = filter_examples().map(|filter| {
+            let filter = Some(filter);
+            let schedule = ScheduleConfig { filter, ..ScheduleConfig::default() };
+            Self { schedule, ..Self::default() }
+        });
+        tasks.chain(schedules).chain(filters).collect()
+    }
+
+    /// Checks the values that the types leave open.
+    fn check(&self) -> Outcome {
+        let mut problems: Vec<(&str, Error)> = Vec::new();
+        match self.task.clone().task() {
+            Err(errors) => problems.extend(errors.into_iter().map(|error| ("task", error))),
+            Ok(task) => {
+                let n_levels = n_train_levels(task.as_ref());
+                let schedule = self.schedule.validate(n_levels, self.train.steps.max(1));
+                problems.extend(schedule.into_iter().map(|error| ("schedule", error)));
+            }
+        }
+        problems.extend(self.train.validate().into_iter().map(|error| ("train", error)));
+        problems.extend(self.eval.validate().into_iter().map(|error| ("eval", error)));
+        match problems.len() {
+            0 => Ok(()),
+            1 => {
+                let (section, error) = &problems[0];
+                Err(Failure::usage(format!("[{section}] {error}"))
+                    .hint("`e2h config show` prints every value and where it comes from"))
+            }
+            n => {
+                let failure = Failure::usage(format!("the configuration has {n} problems"))
+                    .hint("`e2h config show` prints every value and where it comes from");
+                Err(problems.iter().fold(failure, |failure, (section, error)| {
+                    failure.detail(format!("[{section}] {error}"))
+                }))
+            }
+        }
+    }
+}
+
+/// The number of levels that training draws from.
+pub(crate) fn n_train_levels(task: &dyn Task) -> usize {
+    task.levels().iter().filter(|level| !level.ood).count()
+}
+
+/// A schedule of `kind` with all its keys given.
+fn schedule_example(kind: Kind) -> ScheduleConfig {
+    let all = json!({
+        "level": 0, "form": "code", "mu_exp": 0.5, "sigma": 0.5, "min_prob": 0.1,
+        "rows": [[1.0]], "points": [{"step": 0, "probs": [1.0]}], "interpolate": false,
+        "alpha": 0.5, "tau": 1.0, "eta": 50.0, "beta": 0.5, "window": 300, "w_dro": 1.0,
+        "w_sec": 1.0, "w_gaussian": 1.0, "dro_rate": 0.1, "raise": 0.7, "lower": 0.3,
+        "gamma": 0.9, "prior_groups": 1.0, "probe": 1.0, "pull": 1.0, "explore": 0.1,
+    });
+    let mut table = serde_json::Map::new();
+    table.insert("kind".to_owned(), json!(kind));
+    table.insert("floor".to_owned(), json!(0.0));
+    for key in kind.keys() {
+        table.insert((*key).to_owned(), all[*key].clone());
+    }
+    serde_json::from_value(Value::Object(table)).unwrap_or_else(|_| ScheduleConfig::of(kind))
+}
+
+/// A filter of each kind with all its keys given.
+fn filter_examples() -> [FilterConfig; 3] {
+    [
+        FilterConfig {
+            low: Some(0.01),
+            high: Some(0.99),
+            ..FilterConfig::of(FilterKind::PassRate)
+        },
+        FilterConfig {
+            low: Some(0.25),
+            high: Some(0.75),
+            weight: Some(0.2),
+            ..FilterConfig::of(FilterKind::Pools)
+        },
+        FilterConfig {
+            kappa_start: Some(0.3),
+            kappa: Some(0.8),
+            warmup_steps: Some(20),
+            memory: Some(512),
+            ..FilterConfig::of(FilterKind::Vcrl)
+        },
+    ]
+}

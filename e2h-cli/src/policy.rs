@@ -1,0 +1,72 @@
+//! Finding and loading a policy: a folder, a run, or a shipped model.
+
+use std::path::{Path, PathBuf};
+
+use e2h_model::LanguageModel;
+
+use crate::embedded::MODELS;
+use crate::hints::{Failure, Outcome, did_you_mean};
+
+const EMBEDDED: &str = "embedded:";
+
+/// Loads `base`: a model folder, or `embedded:NAME`.
+pub(crate) fn load(base: &str) -> Outcome<LanguageModel> {
+    let loaded = match base.strip_prefix(EMBEDDED) {
+        Some(name) => match MODELS.iter().find(|model| model.name == name) {
+            Some(model) => LanguageModel::load(model),
+            None => {
+                let names = || MODELS.iter().map(|model| model.name);
+                let known = names().collect::<Vec<_>>().join(", ");
+                let failure = Failure::usage(format!("no embedded model `{name}` (known: {known})"));
+                return Err(match did_you_mean(name, names()) {
+                    Some(near) => failure.hint(format!("did you mean `{EMBEDDED}{near}`?")),
+                    None => failure.hint("give a model folder, or one of the known names"),
+                });
+            }
+        },
+        None => {
+            let path = Path::new(base);
+            if !path.is_dir() {
+                return Err(Failure::usage(format!("there is no model folder {base}"))
+                    .hint("give a folder with config.json and model.safetensors, or embedded:NAME"));
+            }
+            LanguageModel::load(path)
+        }
+    };
+    loaded.map_err(|error| {
+        Failure::run(error).context(format!("cannot load {base}")).hint(
+            "a model folder holds config.json, model.safetensors, tokenizer.json and \
+             tokenizer_config.json of the same model",
+        )
+    })
+}
+
+/// A checkpoint and the configuration of its run.
+pub(crate) struct Found {
+    /// The checkpoint's folder.
+    pub model: PathBuf,
+    /// The run's `config.toml`.
+    pub config: PathBuf,
+}
+
+/// Finds the newest checkpoint of a run folder, or takes a checkpoint as it is.
+pub(crate) fn find(path: &Path) -> Outcome<Found> {
+    if !path.exists() {
+        return Err(Failure::usage(format!("there is no folder {}", path.display()))
+            .hint("give a run folder, as `e2h train` prints it, or a checkpoint within one"));
+    }
+    if path.join("config.toml").is_file() {
+        let latest = e2h_rl::checkpoint::latest(&path.join("checkpoints"), |_, _| {});
+        return match latest.map_err(Failure::run)? {
+            Some((model, _)) => Ok(Found { model, config: path.join("config.toml") }),
+            None => Err(Failure::run(format!("{} has no whole checkpoint", path.display()))
+                .hint(format!("`e2h train --resume {}` goes on with it", path.display()))),
+        };
+    }
+    let config = path.ancestors().nth(2).map(|run| run.join("config.toml"));
+    match config.filter(|config| config.is_file() && path.join("config.json").is_file()) {
+        Some(config) => Ok(Found { model: path.to_path_buf(), config }),
+        None => Err(Failure::usage(format!("{} is neither a run nor a checkpoint", path.display()))
+            .hint("a model folder without a run is given with --model")),
+    }
+}

@@ -1,0 +1,81 @@
+//! The result table of a terminal: one line a level.
+
+use e2h_rl::{EvalReport, LevelReport};
+
+/// Accuracy by level, with 95% intervals.
+pub(crate) fn one(report: &EvalReport) -> String {
+    let mut text = header(&["level", "", "problems", "accuracy", "95% interval"], report);
+    for level in &report.levels {
+        text += &row(level, &[format!("{:>8}", level.n), percent(level.accuracy), interval(level)]);
+        text += &pass(level);
+        text.push('\n');
+    }
+    text + &format!("mean over train levels: {}\n", percent(report.train_mean()).trim())
+}
+
+/// Accuracy by level before and after training.
+pub(crate) fn before_after(before: &EvalReport, after: &EvalReport) -> String {
+    let columns = ["level", "", "problems", "before", "after", "change", "95% interval"];
+    let mut text = header(&columns, after);
+    for level in &after.levels {
+        let base = before.levels.iter().find(|base| base.level == level.level);
+        let base = base.map_or(0.0, |base| base.accuracy);
+        text += &row(
+            level,
+            &[
+                format!("{:>8}", level.n),
+                percent(base),
+                percent(level.accuracy),
+                points(level.accuracy - base),
+                interval(level),
+            ],
+        );
+        text += &pass(level);
+        text.push('\n');
+    }
+    let (base, mean) = (before.train_mean(), after.train_mean());
+    let (from, to) = (percent(base), percent(mean));
+    text + &format!(
+        "mean over train levels: {} -> {} ({} points)\n",
+        from.trim(),
+        to.trim(),
+        points(mean - base).trim()
+    )
+}
+
+fn header(columns: &[&str], report: &EvalReport) -> String {
+    let mut text = format!("{:<6}{:<22}", columns[0], columns[1]);
+    for column in &columns[2..] {
+        let width = if *column == "95% interval" { 15 } else { 9 };
+        text += &format!("{column:>width$} ");
+    }
+    if let Some(level) = report.levels.first() {
+        for (k, _) in &level.pass_at_k {
+            text += &format!("{:>9} ", format!("pass@{k}"));
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+fn row(level: &LevelReport, cells: &[String]) -> String {
+    let ood = if level.ood { " (unseen level)" } else { "" };
+    let name = format!("{}{ood}", level.label);
+    let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>9} ")).collect();
+    format!("{:<6}{name:<22}{}", level.level.0, cells.concat())
+}
+
+fn pass(level: &LevelReport) -> String {
+    level.pass_at_k.iter().map(|(_, share)| format!("{:>9} ", percent(*share))).collect()
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn points(share: f64) -> String {
+    format!("{:+.1}", 100.0 * share)
+}
+
+fn interval(level: &LevelReport) -> String {
+    format!("{:>15}", format!("{:.1}..{:.1} %", 100.0 * level.interval[0], 100.0 * level.interval[1]))
+}

@@ -1,0 +1,66 @@
+//! Where the files of a model come from: a folder, or the program itself.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The files of one model, by name.
+pub trait ModelFiles {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// As the system answers; `NotFound` for a file that does not exist.
+    fn read(&self, name: &str) -> io::Result<Cow<'_, [u8]>>;
+
+    /// The path of a file, for messages.
+    fn path(&self, name: &str) -> PathBuf;
+}
+
+impl ModelFiles for Path {
+    fn read(&self, name: &str) -> io::Result<Cow<'_, [u8]>> {
+        std::fs::read(self.join(name)).map(Cow::Owned)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.join(name)
+    }
+}
+
+/// A model that is part of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddedModel {
+    /// Its name.
+    pub name: &'static str,
+    /// Names and bytes of its files.
+    pub files: &'static [(&'static str, &'static [u8])],
+}
+
+impl ModelFiles for EmbeddedModel {
+    fn read(&self, name: &str) -> io::Result<Cow<'_, [u8]>> {
+        let found = self.files.iter().find(|(file, _)| *file == name);
+        found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new("embedded").join(self.name).join(name)
+    }
+}
+
+/// The text of a file; `None` when there is no such file.
+pub(crate) fn read_text(files: &(impl ModelFiles + ?Sized), name: &str) -> crate::Result<Option<String>> {
+    match files.read(name) {
+        Ok(bytes) => match String::from_utf8(bytes.into_owned()) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(crate::Error::config(&files.path(name), "is not UTF-8")),
+        },
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(crate::Error::io("read", &files.path(name), source)),
+    }
+}
+
+/// The text of a file that must be there.
+pub(crate) fn require_text(files: &(impl ModelFiles + ?Sized), name: &str) -> crate::Result<String> {
+    read_text(files, name)?.ok_or_else(|| {
+        crate::Error::io("read", &files.path(name), io::ErrorKind::NotFound.into())
+    })
+}
