@@ -12,22 +12,30 @@ use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
 use crate::args::TrainArgs;
+use crate::commands::tasks::first_problem;
 use crate::config::{Config, ConfigArgs, n_train_levels};
 use crate::hints::{Failure, Outcome};
+use crate::layers::Resolved;
 use crate::progress::{TrainProgress, clock, out, say};
 use crate::{policy, table};
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
-    let (config, folder) = match &args.resume {
+    // A run folder is made only when everything that can be wrong with the input has been looked at.
+    let (config, begun) = match &args.resume {
         Some(path) => resume(path)?,
-        None => begin(args)?,
+        None => (args.config.resolve()?, None),
     };
+    let (config, text) = (config.value, config.text);
     let start = Instant::now();
-    let task = config.task.clone().task().map_err(crate::commands::tasks::first_problem)?;
+    let task = config.task.clone().task().map_err(first_problem)?;
     let policy = policy::load(&config.model.base)?;
     let problems = Problems::new(&config, task.as_ref())?;
     check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
+    let folder = match begun {
+        Some(folder) => folder,
+        None => begin(args.run_dir.as_deref(), task.name(), &config, &text)?,
+    };
     if !args.quiet {
         start_card(&config, task.as_ref(), &policy.model, &folder);
     }
@@ -68,34 +76,32 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     }
 }
 
-/// Resolves the configuration of a new run and makes its folder.
-fn begin(args: &TrainArgs) -> Outcome<(Config, RunFolder)> {
-    let resolved = args.config.resolve()?;
-    let config = resolved.value;
-    let path = match &args.run_dir {
-        Some(path) => path.clone(),
-        None => free_name(&config)?,
+/// Makes the folder of a new run and writes its configuration.
+fn begin(path: Option<&Path>, task: &str, config: &Config, text: &str) -> Outcome<RunFolder> {
+    let path = match path {
+        Some(path) => path.to_path_buf(),
+        None => free_name(task, config)?,
     };
     let folder = RunFolder::create(&path).map_err(|error| run_failure(&error, &path))?;
-    write_atomic(&folder.file("config.toml"), resolved.text.as_bytes()).map_err(Failure::run)?;
-    Ok((config, folder))
+    write_atomic(&folder.file("config.toml"), text.as_bytes()).map_err(Failure::run)?;
+    Ok(folder)
 }
 
 /// Reads the configuration of a run that began.
-fn resume(path: &Path) -> Outcome<(Config, RunFolder)> {
+fn resume(path: &Path) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
     let folder = RunFolder::open(path).map_err(|error| {
         Failure::usage(error).hint("give the folder that `e2h train` printed when it began")
     })?;
     let args = ConfigArgs { files: vec![folder.file("config.toml")], ..ConfigArgs::default() };
-    Ok((args.resolve()?.value, folder))
+    Ok((args.resolve()?, Some(folder)))
 }
 
 /// `runs/TASK-SCHEDULE-SEED`, or the first free name with a number behind it.
-fn free_name(config: &Config) -> Outcome<PathBuf> {
-    let task = config.task.clone().task().map_err(crate::commands::tasks::first_problem)?;
-    let name = format!("{}-{}-{}", task.name(), config.schedule.kind.name(), config.seed);
-    let candidates = std::iter::once(name.clone()).chain((2..10_000).map(|n| format!("{name}.{n}")));
-    candidates
+fn free_name(task: &str, config: &Config) -> Outcome<PathBuf> {
+    let name = format!("{task}-{}-{}", config.schedule.kind.name(), config.seed);
+    let numbered = (2..10_000).map(|n| format!("{name}.{n}"));
+    std::iter::once(name.clone())
+        .chain(numbered)
         .map(|name| Path::new("runs").join(name))
         .find(|path| !path.exists())
         .ok_or_else(|| Failure::usage("runs/ is full of runs of this name").hint("give --run-dir"))

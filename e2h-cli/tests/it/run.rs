@@ -1,0 +1,35 @@
+//! Running the binary.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What a finished command left.
+pub(crate) struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The binary with `args`, in `folder`.
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_e2h"));
+    command.args(args).current_dir(folder);
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) fn e2h(folder: &Path, args: &[&str]) -> Finished {
+    let Output { status, stdout, stderr } = command(folder, args).output().expect("e2h starts");
+    Finished {
+        code: status.code(),
+        stdout: String::from_utf8(stdout).expect("stdout is UTF-8"),
+        stderr: String::from_utf8(stderr).expect("stderr is UTF-8"),
+    }
+}
+
+/// Runs the binary and expects success.
+pub(crate) fn ok(folder: &Path, args: &[&str]) -> String {
+    let finished = e2h(folder, args);
+    assert_eq!(finished.code, Some(0), "{args:?}: {}", finished.stderr);
+    finished.stdout
+}

@@ -1,0 +1,148 @@
+//! Training, evaluation, resuming.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::run::{command, e2h, ok};
+
+/// A run of seconds.
+const TINY: [&str; 7] = [
+    "train.steps=6",
+    "train.prompts=4",
+    "train.group_size=4",
+    "data.problems_per_level=32",
+    "eval.problems_per_level=12",
+    "run.save_every=2",
+    "run.sample_every=1",
+];
+
+fn train_args<'a>(extra: &[&'a str]) -> Vec<&'a str> {
+    let sets = TINY.iter().flat_map(|set| ["--set", set]);
+    ["train", "--quiet"].into_iter().chain(sets).chain(extra.iter().copied()).collect()
+}
+
+/// The lines of a JSONL file without their time fields.
+fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).expect("a JSONL file");
+    let parse = |line: &str| {
+        let mut value: Value = serde_json::from_str(line).expect("a JSON line");
+        if let Some(object) = value.as_object_mut() {
+            object.retain(|key, _| !key.starts_with("time/"));
+        }
+        value
+    };
+    text.lines().map(parse).collect()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn a_run_writes_its_files_and_eval_repeats_its_table() {
+    for task in ["countdown", "blocksworld"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        ok(folder.path(), &train_args(&["--task", task, "--run-dir", "run"]));
+        let run = folder.path().join("run");
+        assert_eq!(lines(&run.join("metrics.jsonl")).len(), 6);
+        assert_eq!(lines(&run.join("samples.jsonl")).len(), 6 * 4);
+        assert_eq!(lines(&run.join("eval.jsonl")).len(), 2);
+        let summary = json(&fs::read_to_string(run.join("summary.json")).expect("a summary"));
+        let report = json(&ok(folder.path(), &["eval", "run", "--json"]));
+        assert_eq!(report["train_mean"], summary["train_mean"]);
+        let levels = |value: &Value| value["levels"].as_array().expect("levels").clone();
+        for (again, first) in levels(&report).iter().zip(levels(&summary)) {
+            assert_eq!(again["accuracy"], first["accuracy"]);
+            assert_eq!(again["n"], first["n"]);
+        }
+        let config = ok(folder.path(), &["config", "show", "-c", "run/config.toml"]);
+        assert!(config.contains(&format!("task.kind = \"{task}\"")), "{config}");
+        let samples = ok(folder.path(), &["sample", "run", "--level", "1", "-n", "2", "--json"]);
+        assert_eq!(samples.lines().filter(|line| line.starts_with('{')).count(), 2);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, seed) in [("a", "5"), ("b", "5"), ("c", "6")] {
+        ok(folder.path(), &train_args(&["--run-dir", name, "--seed", seed]));
+    }
+    let metrics = |name: &str| lines(&folder.path().join(name).join("metrics.jsonl"));
+    assert_eq!(metrics("a"), metrics("b"));
+    assert_ne!(metrics("a"), metrics("c"));
+}
+
+#[test]
+fn a_killed_run_goes_on_as_if_it_had_not_been() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    ok(folder.path(), &train_args(&["--run-dir", "whole"]));
+    let whole = folder.path().join("whole");
+    let killed = folder.path().join("killed");
+    let mut args = train_args(&["--run-dir", "killed"]);
+    let mut kills = 0;
+    // Each try gets a little longer, so that the run ends on a machine of any speed.
+    for delay_ms in (1..).map(|n| 100 + 60 * n) {
+        let mut child = command(folder.path(), &args).spawn().expect("e2h starts");
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        let ended = child.try_wait().expect("a child").is_some();
+        let _ = child.kill();
+        child.wait().expect("a child");
+        if ended {
+            break;
+        }
+        kills += 1;
+        if killed.join("config.toml").exists() {
+            args = vec!["train", "--quiet", "--resume", "killed"];
+        }
+    }
+    assert!(kills > 0, "the run was over before the first kill");
+    for name in ["metrics.jsonl", "samples.jsonl", "eval.jsonl"] {
+        assert_eq!(lines(&killed.join(name)), lines(&whole.join(name)), "{name}");
+    }
+    let weights = |run: &Path| fs::read(run.join("checkpoints/step-6/model.safetensors"));
+    assert_eq!(weights(&killed).expect("weights"), weights(&whole).expect("weights"));
+}
+
+#[test]
+fn an_interrupted_run_saves_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = train_args(&["--run-dir", "run", "--steps", "1000"]);
+    let child = command(folder.path(), &args).stderr(Stdio::piped()).spawn().expect("e2h starts");
+    let metrics = folder.path().join("run/metrics.jsonl");
+    while !metrics.exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill runs").success());
+    let output = child.wait_with_output().expect("a child");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("hint: go on with `e2h train --resume run`"), "{stderr}");
+    let n = lines(&metrics).len();
+    assert!(folder.path().join(format!("run/checkpoints/step-{n}/trainer/state.json")).exists());
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    ok(folder.path(), &train_args(&["--run-dir", "whole"]));
+    ok(folder.path(), &train_args(&["--run-dir", "run"]));
+    let run = folder.path().join("run");
+    let weights = run.join("checkpoints/step-6/model.safetensors");
+    let mut bytes = fs::read(&weights).expect("weights");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&weights, bytes).expect("writable");
+    let finished = e2h(folder.path(), &["train", "--resume", "run"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(finished.stderr.contains("step-6 is passed over"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("resumed after 4 steps"), "{}", finished.stderr);
+    let whole = lines(&folder.path().join("whole/metrics.jsonl"));
+    assert_eq!(lines(&run.join("metrics.jsonl")), whole);
+}
