@@ -83,17 +83,6 @@ impl Failure {
         self
     }
 
-    /// Turns the failure into one of usage: the cause lay in what the user typed.
-    pub(crate) fn into_usage(mut self) -> Self {
-        self.kind = FailureKind::Usage;
-        self
-    }
-
-    /// The kind of the failure.
-    pub(crate) fn kind(&self) -> FailureKind {
-        self.kind
-    }
-
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
@@ -190,7 +179,6 @@ mod tests {
         assert_eq!(Failure::usage("x").code(), 2);
         assert_eq!(Failure::interrupted("x").code(), 130);
         assert_eq!(Failure::from(anyhow::anyhow!("x")).code(), 1);
-        assert_eq!(Failure::run("x").into_usage().kind(), FailureKind::Usage);
     }
 
     #[test]

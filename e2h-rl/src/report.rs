@@ -135,7 +135,8 @@ impl StepReport {
         mean(surprise.map(|logprob| -f64::from(*logprob))).unwrap_or(0.0)
     }
 
-    /// The step's line of `metrics.jsonl`. Levels without a rollout have no reward and no accuracy.
+    /// The step's line of `metrics.jsonl`. Levels without a rollout have no reward and no accuracy, steps without an
+    /// update no loss.
     ///
     /// # Panics
     /// When a key is not in [`metrics::METRICS`]: a bug in this function.
@@ -200,12 +201,14 @@ impl StepReport {
         log("rollout/mean_tokens".into(), json!(mean_tokens));
         let update = &self.update;
         log("policy/entropy".into(), json!(self.entropy()));
-        log("policy/ratio_mean".into(), json!(update.ratio_mean));
-        log("policy/clip_frac".into(), json!(update.clip_frac));
-        log("loss/policy".into(), json!(update.loss));
-        log("loss/kl_k3".into(), json!(update.kl_k3));
+        if update.passes > 0 {
+            log("policy/ratio_mean".into(), json!(update.ratio_mean));
+            log("policy/clip_frac".into(), json!(update.clip_frac));
+            log("loss/policy".into(), json!(update.loss));
+            log("loss/kl_k3".into(), json!(update.kl_k3));
+            log("optim/grad_norm".into(), json!(update.grad_norm));
+        }
         log("optim/lr".into(), json!(update.lr));
-        log("optim/grad_norm".into(), json!(update.grad_norm));
         log("optim/update_tokens".into(), json!(update.update_tokens));
         log(
             "optim/skipped_updates".into(),

@@ -17,8 +17,12 @@ use serde_json::{Value, json};
 use crate::checkpoint::{self, TrainerState};
 use crate::eval::{EvalConfig, EvalReport, evaluate};
 use crate::report::StepReport;
+use crate::tensorboard;
 use crate::trainer::Trainer;
 use crate::{Error, Result};
+
+/// TensorBoard finds files of this form of name.
+const EVENT_FILE: &str = "events.out.tfevents.0.e2h";
 
 /// How often a run saves and evaluates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -178,6 +182,7 @@ impl Run<'_> {
     /// Whatever a step, an evaluation or a file operation ran into.
     pub fn run(&self, trainer: &mut Trainer<'_>, observer: &mut dyn Observer) -> Result<RunEnd> {
         let _lock = self.folder.lock()?;
+        self.log("started")?;
         let mut step = self.resume(trainer, observer)?;
         if step == 0 && self.evaluation_at(0)?.is_none() {
             self.evaluate(trainer, 0, observer)?;
@@ -196,6 +201,7 @@ impl Run<'_> {
                 self.evaluate(trainer, step, observer)?;
             }
             if stop && step < last {
+                self.log(&format!("stopped after {step} steps"))?;
                 return Ok(RunEnd::Stopped { step });
             }
         }
@@ -207,14 +213,16 @@ impl Run<'_> {
             Some(report) => report,
             None => self.evaluate(trainer, last, observer)?,
         };
+        self.log(&format!("finished after {last} steps"))?;
         Ok(RunEnd::Finished { before, after })
     }
 
     /// Takes up the newest checkpoint, if there is one; returns the number of finished steps.
     fn resume(&self, trainer: &mut Trainer<'_>, observer: &mut dyn Observer) -> Result<u64> {
         let folder = self.folder.checkpoints();
+        let mut notes = Vec::new();
         let found = checkpoint::latest(&folder, |path, error| {
-            observer.note(&format!("{} is passed over: {error}", path.display()));
+            notes.push(format!("{} is passed over: {error}", path.display()));
         })?;
         let step = match &found {
             Some((path, state)) => {
@@ -228,7 +236,11 @@ impl Run<'_> {
         }
         self.folder.truncate("eval.jsonl", |line| line <= step)?;
         if let Some((_, TrainerState { step, .. })) = found {
-            observer.note(&format!("resumed after {step} steps"));
+            notes.push(format!("resumed after {step} steps"));
+        }
+        for note in notes {
+            self.log(&note)?;
+            observer.note(&note);
         }
         Ok(step)
     }
@@ -236,13 +248,21 @@ impl Run<'_> {
     fn save(&self, trainer: &Trainer<'_>, step: u64, observer: &mut dyn Observer) -> Result<()> {
         let folder = self.folder.checkpoints();
         let path = checkpoint::save(trainer, &folder, step, self.config.keep_last)?;
+        self.log(&format!("saved {}", path.display()))?;
         observer.saved(step, &path);
         Ok(())
     }
 
+    /// Appends a line with the time to `events.log`.
+    fn log(&self, text: &str) -> Result<()> {
+        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
+        Ok(append_line(&self.folder.file("events.log"), &format!("{now} {text}"))?)
+    }
+
     fn write_step(&self, trainer: &Trainer<'_>, report: &StepReport) -> Result<()> {
-        let line = Value::Object(report.metrics()).to_string();
-        append_line(&self.folder.file("metrics.jsonl"), &line)?;
+        let metrics = report.metrics();
+        tensorboard::append(&self.folder.file(EVENT_FILE), report.step, &metrics)?;
+        append_line(&self.folder.file("metrics.jsonl"), &Value::Object(metrics).to_string())?;
         let every = self.config.sample_every;
         if every > 0 && report.step.is_multiple_of(every) {
             let problem = |pick: &e2h_core::Pick| {

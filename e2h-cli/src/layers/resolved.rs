@@ -47,14 +47,6 @@ impl<T: Serialize> Resolved<T> {
         })
     }
 
-    /// Where the dotted `key` comes from; [`Origin::Default`] for a key without a value.
-    pub(crate) fn origin(&self, key: &str) -> &Origin {
-        self.entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map_or(&Origin::Default, |entry| &entry.origin)
-    }
-
     /// One line a key, `key = value  # origin`, aligned; itself valid TOML.
     pub(crate) fn show(&self) -> String {
         let lines: Vec<(String, &Origin)> = self
