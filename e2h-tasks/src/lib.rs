@@ -1,1 +1,3 @@
 //! E2H.
+
+pub mod math;
