@@ -28,8 +28,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             continue;
         }
         let options = Options {
-            relation_for_set: row["options"]["allow_set_relation_comp"].as_bool().unwrap_or(true),
-            strict_names: row["options"]["strict"].as_bool().unwrap_or(true),
+            relation_for_set: row["allow_set_relation_comp"].as_bool().unwrap_or(true),
+            strict_names: row["strict"].as_bool().unwrap_or(true),
+            decimals: row["precision"].as_u64().map(|places| places as u32),
         };
         let truth = row["truth"].as_bool().or(row["expected"].as_bool()).unwrap_or(false);
         let whole = row["truth"].is_null();

@@ -93,11 +93,14 @@ pub struct Options {
     pub relation_for_set: bool,
     /// Another name for a named value is wrong: `y = 5` for `x = 5`.
     pub strict_names: bool,
+    /// Decimals that agree to so many places are equal; without it only ten or more significant digits of
+    /// the gold value are.
+    pub decimals: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { relation_for_set: true, strict_names: true }
+        Self { relation_for_set: true, strict_names: true, decimals: None }
     }
 }
 
@@ -226,6 +229,7 @@ fn by_readings(
     pred: &str,
     context: Context<'_>,
 ) -> Res<compare::Judgement> {
+    let one_value = first.is_expression() || matches!(first, Node::Unit(..));
     let mut golds = vec![first];
     if ambiguous {
         golds.extend(read(gold, Comma::Separate, context).ok().map(|r| r.0));
@@ -239,7 +243,9 @@ fn by_readings(
             preds.push(node);
             if ambiguous {
                 preds.extend(read(pred, Comma::Separate, context).ok().map(|r| r.0));
-                preds.extend(read(pred, Comma::Point, context).ok().map(|r| r.0));
+                if one_value {
+                    preds.extend(read(pred, Comma::Point, context).ok().map(|r| r.0));
+                }
             }
             None
         }
@@ -247,7 +253,7 @@ fn by_readings(
     };
     for gold in &golds {
         for pred in &preds {
-            let found = compare::compare(gold, pred, context);
+            let found = compare::compare(gold, &renamed(gold, pred, context), context);
             let equal = matches!(found, Ok(judgement) if judgement.equal);
             let limit = matches!(found, Err(Stop::Limit(_)));
             if equal {
@@ -259,6 +265,19 @@ fn by_readings(
         }
     }
     result.unwrap_or(Err(Stop::Unsupported))
+}
+
+/// The answer with its only variable renamed to that of gold, where names do not count.
+fn renamed(gold: &Node, pred: &Node, context: Context<'_>) -> Node {
+    if context.options.strict_names {
+        return pred.clone();
+    }
+    match (sets::only_variable(gold), sets::only_variable(pred)) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
+            pred.with(&Node::Var(theirs), &Node::Var(ours))
+        }
+        _ => pred.clone(),
+    }
 }
 
 /// A comma with two digits or more after it, or after a zero: it may be a decimal comma.

@@ -140,7 +140,6 @@ impl Sign {
 
 /// A function with a known meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each name is the function's usual one")]
 pub(crate) enum Func {
     Sin,
     Cos,

@@ -117,11 +117,6 @@ impl Ball {
         Self { m: self.m.clone(), r: self.r.clone(), e: self.e + k }
     }
 
-    /// The same value with `error` added to the radius, in units of `2^at`.
-    pub(crate) fn widened(&self, at: i64, prec: u64) -> Res<Self> {
-        self.add(&Self { m: BigInt::zero(), r: BigInt::one(), e: at }, prec)
-    }
-
     /// `self + other`.
     pub(crate) fn add(&self, other: &Self, prec: u64) -> Res<Self> {
         if self.is_zero() {

@@ -201,8 +201,10 @@ fn number(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     if let Node::Num(value, places @ 1..) = literal {
         let significant = value.numer().bits().max(value.denom().bits()) * 3 / 10;
         let value = if negative { -value.abs() } else { value.clone() };
-        let long = significant >= ROUNDED_DIGITS && !matches!(gold, Node::Num(_, 1..));
-        if long && !gold.has_names() && rounds_to(gold, &value, *places, ctx.fuel)? {
+        let places = ctx.options.decimals.unwrap_or(*places);
+        let long = ctx.options.decimals.is_some()
+            || significant >= ROUNDED_DIGITS && !matches!(gold, Node::Num(_, 1..));
+        if long && !gold.has_names() && rounds_to(gold, &value, places, ctx.fuel)? {
             return Ok(agree("equal to the digits given"));
         }
     }
@@ -281,7 +283,7 @@ pub(crate) fn set(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> 
         return Ok(differ("the answer is no set of numbers"));
     }
     if let (Node::Union(a), Node::Union(b)) = (gold, pred) {
-        if unordered(a, b, false, ctx).is_ok_and(|found| found.equal) {
+        if unordered(a, b, ctx).is_ok_and(|found| found.equal) {
             return Ok(agree("the same intervals"));
         }
     }
@@ -297,7 +299,7 @@ pub(crate) fn set(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> 
 fn by_parts(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     match (gold, pred) {
         (Node::Union(a), Node::Union(b)) | (Node::Intersection(a), Node::Intersection(b)) => {
-            unordered(a, b, false, ctx)
+            unordered(a, b, ctx)
         }
         (Node::Tuple(a, ..), Node::Tuple(b, ..)) => in_order(a, b, ctx),
         (Node::Rel(a, x), Node::Rel(b, y)) => Ok(if sets::same_chain((a, x), (b, y), ctx.fuel)? {
@@ -339,19 +341,19 @@ fn collection(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
         if relation::names_differ(items) {
             return in_order(&values, &others, ctx);
         }
-        return unordered(&values, &others, braced, ctx);
+        return unordered(&values, &others, ctx);
     }
     let items = relation::without_label(items);
     let theirs = relation::without_label(theirs);
     if items.iter().all(|i| matches!(i, Node::Text(w) if w.chars().count() > 1)) {
         return in_order(&items, &theirs, ctx);
     }
-    unordered(&items, &theirs, braced, ctx)
+    unordered(&items, &theirs, ctx)
 }
 
-/// Matches each item of one side with one of the other; a set may repeat its elements.
-fn unordered(gold: &[Node], pred: &[Node], repeats: bool, ctx: Context<'_>) -> Res<Judgement> {
-    if gold.len() != pred.len() && !repeats {
+/// Matches each item of one side with items of the other; an item may be repeated.
+fn unordered(gold: &[Node], pred: &[Node], ctx: Context<'_>) -> Res<Judgement> {
+    if pred.len() < gold.len() && pred.len() < 2 {
         return Ok(differ("the numbers of items differ"));
     }
     let mut free = vec![true; pred.len()];
@@ -359,16 +361,10 @@ fn unordered(gold: &[Node], pred: &[Node], repeats: bool, ctx: Context<'_>) -> R
     for item in gold {
         let mut found = false;
         for (i, other) in pred.iter().enumerate() {
-            if !free[i] {
-                continue;
-            }
             match compare(item, other, ctx) {
                 Ok(part) if part.equal => {
                     free[i] = false;
                     found = true;
-                    if !repeats {
-                        break;
-                    }
                 }
                 Err(stop @ Stop::Limit(_)) => {
                     ctx.fuel.spend(1)?;

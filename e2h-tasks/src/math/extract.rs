@@ -154,7 +154,30 @@ fn final_statement(text: &str) -> Option<(usize, &str)> {
         .map_or(rest, |end| &rest[..end]);
     let body = rest.trim_start_matches([':', '*', ' ', '\n']);
     let first = body.split("\n\n").next().unwrap_or(body);
+    let first = first_sentence(first);
     (!first.trim().is_empty()).then_some((found.1, first))
+}
+
+/// The text up to a point that is followed by a capital, outside dollar signs.
+fn first_sentence(text: &str) -> &str {
+    let mut inside = false;
+    let mut ends = false;
+    for (i, c) in text.char_indices() {
+        match c {
+            '$' => inside = !inside,
+            '.' if !inside => {
+                ends = true;
+                continue;
+            }
+            c if c.is_whitespace() && ends => continue,
+            c if c.is_uppercase() && ends && text[..i].ends_with(char::is_whitespace) => {
+                return &text[..i];
+            }
+            _ => {}
+        }
+        ends = false;
+    }
+    text
 }
 
 /// The answer in a sentence or a short text.

@@ -254,6 +254,11 @@ impl Lexer {
             "to" | "through" => return self.push(Tok::Word(run.to_owned())),
             _ => {}
         }
+        // `1orx=2`: a word that ran into its neighbours.
+        if let Some(rest) = run.strip_prefix("or").filter(|r| after_value && r.len() == 1) {
+            self.push(Tok::Or);
+            return self.push(Tok::Ident(rest.to_owned()));
+        }
         if let Some(func) = tables::function(run).filter(|_| !(in_text && after_value)) {
             return self.push(Tok::Call(func));
         }

@@ -193,13 +193,13 @@ fn linear(left: &Node, sign: Sign, right: &Node, fuel: &Fuel) -> Res<Shape> {
     }
 }
 
-/// The name of the variable, when there is exactly one and no unknown function.
+/// The name of the variable, when there is exactly one.
 pub(crate) fn only_variable(node: &Node) -> Option<String> {
     let mut names = Vec::new();
     names_of(node, &mut names);
     names.sort();
     names.dedup();
-    if names.len() == 1 && !node.any(&|n| matches!(n, Node::Apply(..))) { names.pop() } else { None }
+    if names.len() == 1 { names.pop() } else { None }
 }
 
 fn names_of(node: &Node, names: &mut Vec<String>) {

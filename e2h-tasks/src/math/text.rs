@@ -62,6 +62,11 @@ pub(crate) fn words_key(text: &str) -> String {
                     plain.push(' ');
                 }
             }
+            '.' if plain.ends_with(|c: char| c.is_ascii_digit())
+                && chars.peek().is_some_and(char::is_ascii_digit) =>
+            {
+                plain.push('.');
+            }
             '.' | '\'' | '’' | '{' | '}' | '$' => {}
             _ if c.is_alphanumeric() || "+-*/=<>^:%".contains(c) => plain.extend(c.to_lowercase()),
             _ => plain.push(' '),
