@@ -1,3 +1,11 @@
-//! E2H.
+//! Tasks with levels: generators, prompts, solvers and verifiers.
+
+pub mod format;
+
+pub mod blocksworld;
+pub mod countdown;
 
 pub mod math;
+
+pub mod gallery;
+pub mod registry;

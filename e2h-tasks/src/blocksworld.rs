@@ -1,0 +1,428 @@
+//! Blocksworld: a hand rearranges towers of blocks until the goal's facts hold.
+//!
+//! The level is the length of a shortest plan. A row has `question` = the initial state and `answer` = the goal, both
+//! in the published wording, and `solution` = a plan in the task's style.
+//!
+//! # Source
+//! The Blocksworld task of E2H (arXiv 2506.06632), after PlanBench: plan lengths 1, 2, 4, 6 in training, 8 out of
+//! distribution; reward 1 for the format, and for a right plan 1 + min(1, n_ref / n_pred).
+//!
+//! # Deviations
+//! 1. A plan is right when every action is legal and every fact of the goal holds at the end; the reference compares
+//!    with the end of the reference plan. An answer without an action is never right.
+//! 2. Where a row has no reference plan, n_ref is the length of a shortest plan, from a search of bounded work; when
+//!    that runs out, it is the search's lower bound, which never gives too much.
+//! 3. The split of a problem follows from its content, so train and test cannot overlap.
+//!
+//! # Invariants
+//! - A generated problem's shortest plans have exactly the level's length.
+//! - Two rows with the same facts about the same names, in any order and case, are the same problem; the same
+//!   arrangement under other names is another one.
+
+pub mod planner;
+pub mod state;
+
+mod compact;
+mod config;
+mod generate;
+mod names;
+mod play;
+mod prompt;
+mod text;
+
+use e2h_core::{
+    Error, LegalPlay, Level, LevelSpec, Outcome, Play, PlayConfig, Problem, Prompt, PromptStyle,
+    Result, RewardPart, Score, Split, Stream, Task,
+};
+
+pub use config::BlocksworldConfig;
+pub use names::NameSet;
+
+use crate::format;
+use planner::Search;
+use state::{Action, Fact, State};
+use text::BadLine;
+
+/// The name under which Blocksworld rows are filed.
+pub const NAME: &str = "blocksworld";
+
+/// Longest answer that is read, in bytes.
+pub const MAX_BYTES: usize = 1 << 18;
+
+/// States that the verifier may expand to find the length of a shortest plan.
+const MAX_EXPANDED: usize = 100_000;
+
+/// The Blocksworld task.
+#[derive(Clone, Debug)]
+pub struct Blocksworld {
+    config: BlocksworldConfig,
+    levels: Vec<LevelSpec>,
+}
+
+/// What a Blocksworld row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The name of each block.
+    pub names: Vec<String>,
+    /// The initial state.
+    pub start: State,
+    /// The facts to bring about.
+    pub goal: Vec<Fact>,
+}
+
+/// Why a plan is wrong.
+enum Fault {
+    TooLong,
+    NoAction,
+    BadLine(BadLine),
+    Illegal,
+    GoalMissed,
+}
+
+impl Fault {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLong => "the answer is too long",
+            Self::NoAction => "the plan has no action",
+            Self::BadLine(BadLine::NotAnAction) => "a step is not an action",
+            Self::BadLine(BadLine::UnknownBlock) => "a step names an unknown block",
+            Self::Illegal => "an action is not possible",
+            Self::GoalMissed => "the goal does not hold at the end",
+        }
+    }
+}
+
+impl Blocksworld {
+    /// The task as configured.
+    ///
+    /// # Errors
+    /// All problems of the configuration.
+    pub fn new(config: BlocksworldConfig) -> std::result::Result<Self, Vec<Error>> {
+        let problems = config.validate();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let label = |&n: &usize| {
+            if n == 1 {
+                "1 action".to_owned()
+            } else {
+                format!("{n} actions")
+            }
+        };
+        let level = |n: &usize, ood| LevelSpec {
+            label: label(n),
+            ood,
+        };
+        let train = config.levels.iter().map(|n| level(n, false));
+        let levels = train
+            .chain(config.ood_levels.iter().map(|n| level(n, true)))
+            .collect();
+        Ok(Self { config, levels })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &BlocksworldConfig {
+        &self.config
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// [`MalformedProblem`](Error::MalformedProblem) when `question` is no possible state or `answer` no list of
+    /// facts about its blocks.
+    pub fn instance(problem: &Problem) -> Result<Instance> {
+        let malformed = |field, problem| Error::MalformedProblem {
+            task: NAME.to_owned(),
+            field,
+            problem,
+        };
+        let no_text = |field| malformed(field, "is not a text".to_owned());
+        let question = problem
+            .question
+            .as_str()
+            .ok_or_else(|| no_text("question"))?;
+        let answer = problem.answer.as_str().ok_or_else(|| no_text("answer"))?;
+        let (names, start) =
+            text::read_state(question).map_err(|problem| malformed("question", problem))?;
+        let goal =
+            text::read_goal(answer, &names).map_err(|problem| malformed("answer", problem))?;
+        Ok(Instance { names, start, goal })
+    }
+
+    /// Reads a plan in the task's style and plays it; its length when it is right.
+    fn run(&self, instance: &Instance, answer: &str) -> std::result::Result<usize, Fault> {
+        if answer.len() > MAX_BYTES {
+            return Err(Fault::TooLong);
+        }
+        let Instance { names, start, goal } = instance;
+        let (mut state, mut length) = (*start, 0);
+        let mut play = |action: Action| {
+            length += 1;
+            if state.apply(action) {
+                Ok(())
+            } else {
+                Err(Fault::Illegal)
+            }
+        };
+        match self.config.style {
+            PromptStyle::Chat => {
+                for line in answer.split('\n') {
+                    if let Some(action) = text::read_line(line, names).map_err(Fault::BadLine)? {
+                        play(action)?;
+                    }
+                }
+            }
+            PromptStyle::Compact => {
+                for part in answer.split(';') {
+                    play(compact::read_action(part, names).map_err(Fault::BadLine)?)?;
+                }
+            }
+        }
+        match goal.iter().all(|&fact| state.holds(fact)) {
+            _ if length == 0 => Err(Fault::NoAction),
+            true => Ok(length),
+            false => Err(Fault::GoalMissed),
+        }
+    }
+
+    /// The length to measure plans by: that of the row's plan, or of a shortest one.
+    fn reference_length(problem: &Problem, instance: &Instance) -> usize {
+        let given = problem
+            .solution
+            .as_ref()
+            .and_then(|solution| solution.as_str())
+            .map(|plan| {
+                plan.split(['\n', ';'])
+                    .filter(|step| !step.trim().is_empty())
+                    .count()
+            });
+        given.filter(|&length| length > 0).unwrap_or_else(|| {
+            match planner::shortest_plan(&instance.start, &instance.goal, usize::MAX, MAX_EXPANDED)
+            {
+                Search::Plan(plan) => plan.len(),
+                Search::OutOfWork { at_least } => at_least,
+                Search::NoPlan => 0,
+            }
+        })
+    }
+
+    /// The parts of a verdict: whether the plan is right, and how short it is.
+    fn judge(
+        &self,
+        problem: &Problem,
+        answer: &str,
+    ) -> Result<(Vec<RewardPart>, Outcome, &'static str)> {
+        let instance = Self::instance(problem)?;
+        let (correct, efficiency, outcome, reason) = match self.run(&instance, answer) {
+            Ok(length) => {
+                let reference = Self::reference_length(problem, &instance);
+                let efficiency = (reference as f64 / length as f64).min(1.0);
+                (1.0, efficiency, Outcome::Correct, "the goal holds")
+            }
+            Err(fault) => (0.0, 0.0, Outcome::Wrong, fault.reason()),
+        };
+        let parts = vec![
+            RewardPart::new("correct", correct, self.config.correct_weight),
+            RewardPart::new("efficiency", efficiency, self.config.efficiency_weight),
+        ];
+        Ok((parts, outcome, reason))
+    }
+
+    /// A plan in the task's style: an answer that the verifier reads.
+    fn write_plan(&self, plan: &[Action], names: &[String]) -> String {
+        match self.config.style {
+            PromptStyle::Chat => text::write_plan(plan, names),
+            PromptStyle::Compact => compact::write_plan(plan, names),
+        }
+    }
+
+    fn problem(&self, level: Level, instance: &Instance) -> Problem {
+        Problem {
+            id: String::new(),
+            task: NAME.to_owned(),
+            level,
+            question: text::write_state(&instance.start, &instance.names).into(),
+            answer: text::write_facts(&instance.goal, &instance.names).into(),
+            solution: None,
+            extra: serde_json::Map::new(),
+        }
+    }
+}
+
+/// The canonical text of an instance: the sorted facts about places, then the sorted facts of the goal.
+fn canonical(instance: &Instance) -> String {
+    let names: Vec<String> = instance
+        .names
+        .iter()
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
+    let sorted = |facts: &mut dyn Iterator<Item = Fact>| {
+        let mut texts: Vec<String> = facts
+            .map(|fact| text::write_facts(&[fact], &names))
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        texts.join(", ")
+    };
+    let start = &instance.start;
+    let places = sorted(&mut start.blocks().map(|x| start.position(x)));
+    format!(
+        "{places}; goal: {}",
+        sorted(&mut instance.goal.iter().copied())
+    )
+}
+
+impl Task for Blocksworld {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn levels(&self) -> &[LevelSpec] {
+        &self.levels
+    }
+
+    fn generate(&self, level: Level, split: Split, rng: &mut Stream) -> Result<Problem> {
+        generate::generate(self, level, split, rng)
+    }
+
+    fn canonical(&self, problem: &Problem) -> Result<String> {
+        Ok(canonical(&Self::instance(problem)?))
+    }
+
+    fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+        let instance = Self::instance(problem)?;
+        Ok(prompt::prompt(self.config.style, &instance))
+    }
+
+    fn score(&self, problem: &Problem, completion: &str) -> Score {
+        let format = |value| RewardPart::new("format", value, self.config.format_weight);
+        let answer = match format::answer(completion) {
+            Ok(answer) => answer,
+            Err(fault) => {
+                let parts = vec![
+                    format(0.0),
+                    RewardPart::new("correct", 0.0, self.config.correct_weight),
+                    RewardPart::new("efficiency", 0.0, self.config.efficiency_weight),
+                ];
+                return Score::new(parts, Outcome::BadFormat, fault.reason());
+            }
+        };
+        match self.judge(problem, answer) {
+            Ok((mut parts, outcome, reason)) => {
+                parts.insert(0, format(1.0));
+                Score::new(parts, outcome, reason)
+            }
+            Err(error) => Score::unverifiable(error.to_string()),
+        }
+    }
+
+    fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
+        match self.judge(problem, answer) {
+            Ok((parts, outcome, reason)) => Score::new(parts, outcome, reason),
+            Err(error) => Score::unverifiable(error.to_string()),
+        }
+    }
+}
+
+impl LegalPlay for Blocksworld {
+    fn vocabulary(&self) -> Vec<String> {
+        play::vocabulary(&self.config)
+    }
+
+    fn random_play(&self, config: &PlayConfig, rng: &mut Stream) -> Result<Play> {
+        play::random_play(self, config, rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(solution: Option<&str>) -> Problem {
+        let start = "the red block is clear, the blue block is clear, the hand is empty, the red block is on the \
+                     table and the blue block is on the table";
+        Problem {
+            id: String::new(),
+            task: NAME.to_owned(),
+            level: Level(1),
+            question: start.into(),
+            answer: "the red block is on top of the blue block".into(),
+            solution: solution.map(Into::into),
+            extra: serde_json::Map::new(),
+        }
+    }
+
+    fn rewards(style: PromptStyle, solution: Option<&str>, answer: &str) -> (f64, Outcome) {
+        let config = BlocksworldConfig {
+            style,
+            ..BlocksworldConfig::default()
+        };
+        let task = Blocksworld::new(config).expect("valid");
+        let score = task.score_answer(&problem(solution), answer);
+        (score.reward, score.outcome)
+    }
+
+    const PLAN: &str = "pick up the red block\nstack the red block on top of the blue block";
+    const DETOUR: &str = "pick up the red block\nput down the red block\n";
+
+    #[test]
+    fn a_detour_costs_reward_with_or_without_a_reference_plan() {
+        for solution in [
+            Some(PLAN),
+            Some("pick red ; stack red blue"),
+            None,
+            Some(""),
+        ] {
+            let score = |answer: &str| rewards(PromptStyle::Chat, solution, answer);
+            assert_eq!(score(PLAN), (2.0, Outcome::Correct));
+            assert_eq!(score(&format!("{DETOUR}{PLAN}")), (1.5, Outcome::Correct));
+            assert_eq!(score(DETOUR), (0.0, Outcome::Wrong));
+        }
+        let long = format!("{DETOUR}{PLAN}");
+        let score = rewards(PromptStyle::Chat, Some(&long), PLAN);
+        assert_eq!(
+            score,
+            (2.0, Outcome::Correct),
+            "shorter than the reference earns no more"
+        );
+    }
+
+    #[test]
+    fn each_style_reads_its_own_wording_only() {
+        let compact = "pick red ; stack red blue";
+        assert_eq!(
+            rewards(PromptStyle::Compact, None, compact),
+            (2.0, Outcome::Correct)
+        );
+        assert_eq!(
+            rewards(PromptStyle::Chat, None, compact),
+            (0.0, Outcome::Wrong)
+        );
+        assert_eq!(
+            rewards(PromptStyle::Compact, None, PLAN),
+            (0.0, Outcome::Wrong)
+        );
+    }
+
+    #[test]
+    fn the_order_of_facts_does_not_matter_to_the_canonical_text() {
+        let task = Blocksworld::new(BlocksworldConfig::default()).expect("valid");
+        let mut other = problem(None);
+        other.question =
+            "the Blue block is on the table, the red block is on the table and the hand is empty"
+                .into();
+        let canonical = |problem: &Problem| task.canonical(problem).expect("well formed");
+        assert_eq!(canonical(&problem(None)), canonical(&other));
+        other.answer = "the red block is clear".into();
+        assert_ne!(canonical(&problem(None)), canonical(&other));
+    }
+
+    #[test]
+    fn a_huge_answer_is_refused_unread() {
+        let answer = "pick up the red block\n".repeat(500_000);
+        assert_eq!(
+            rewards(PromptStyle::Chat, None, &answer),
+            (0.0, Outcome::Wrong)
+        );
+    }
+}

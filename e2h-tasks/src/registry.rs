@@ -1,0 +1,167 @@
+//! Tasks by name.
+//!
+//! A configuration file names its task: `{"name": "countdown", "levels": [2, 3]}`. Each name stands for a preset, the
+//! keys beside it for changes to that preset.
+
+use e2h_core::{Error, LegalPlay, Task};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::blocksworld::{Blocksworld, BlocksworldConfig};
+use crate::countdown::{Countdown, CountdownConfig};
+
+/// Which task, and how configured.
+///
+/// It is read from a table with the `name` of a preset and the keys that differ from it; it is written with the name
+/// of the task and all keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "name",
+    rename_all = "lowercase",
+    try_from = "Map<String, Value>"
+)]
+pub enum TaskConfig {
+    /// Countdown.
+    Countdown(CountdownConfig),
+    /// Blocksworld.
+    Blocksworld(BlocksworldConfig),
+}
+
+impl TryFrom<Map<String, Value>> for TaskConfig {
+    type Error = String;
+
+    fn try_from(mut table: Map<String, Value>) -> Result<Self, String> {
+        let name = table.remove("name").ok_or("a task needs a `name`")?;
+        let preset = Self::named(name.as_str().ok_or("the `name` of a task is a text")?);
+        match preset.map_err(|error| error.to_string())? {
+            Self::Countdown(preset) => overlay(&preset, table).map(Self::Countdown),
+            Self::Blocksworld(preset) => overlay(&preset, table).map(Self::Blocksworld),
+        }
+    }
+}
+
+/// `preset` with the keys of `changes` put in its place.
+fn overlay<T: Serialize + DeserializeOwned>(
+    preset: &T,
+    changes: Map<String, Value>,
+) -> Result<T, String> {
+    let mut value = serde_json::to_value(preset).map_err(|error| error.to_string())?;
+    if let Some(keys) = value.as_object_mut() {
+        keys.extend(changes);
+    }
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// A name and its configuration.
+type Preset = (&'static str, fn() -> TaskConfig);
+
+/// The names that [`TaskConfig::named`] knows, each with its configuration.
+const PRESETS: [Preset; 4] = [
+    ("countdown", || {
+        TaskConfig::Countdown(CountdownConfig::default())
+    }),
+    ("countdown-nano", || {
+        TaskConfig::Countdown(CountdownConfig::nano())
+    }),
+    ("blocksworld", || {
+        TaskConfig::Blocksworld(BlocksworldConfig::default())
+    }),
+    ("blocksworld-nano", || {
+        TaskConfig::Blocksworld(BlocksworldConfig::nano())
+    }),
+];
+
+/// The names of all presets.
+pub fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+impl TaskConfig {
+    /// The preset of a name.
+    ///
+    /// ```
+    /// use e2h_tasks::registry::TaskConfig;
+    /// let error = TaskConfig::named("countdwon").unwrap_err().to_string();
+    /// assert!(error.contains("did you mean `countdown`"), "{error}");
+    /// ```
+    ///
+    /// # Errors
+    /// [`OutOfRange`](Error::OutOfRange) with the known names and the nearest one.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        if let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) {
+            return Ok(preset());
+        }
+        let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+        let nearest = names().into_iter().min_by_key(distance).unwrap_or_default();
+        Err(Error::OutOfRange {
+            name: "task".to_owned(),
+            got: format!("`{name}`"),
+            expected: format!("one of {} (did you mean `{nearest}`?)", names().join(", ")),
+        })
+    }
+
+    /// The task.
+    ///
+    /// # Errors
+    /// All problems of the configuration.
+    pub fn task(self) -> Result<Box<dyn Task>, Vec<Error>> {
+        Ok(match self {
+            Self::Countdown(config) => Box::new(Countdown::new(config)?),
+            Self::Blocksworld(config) => Box::new(Blocksworld::new(config)?),
+        })
+    }
+
+    /// The task as one that can be played at random; `None` for a task that cannot.
+    ///
+    /// # Errors
+    /// All problems of the configuration.
+    pub fn legal_play(self) -> Result<Option<Box<dyn LegalPlay>>, Vec<Error>> {
+        Ok(match self {
+            Self::Countdown(config) => Some(Box::new(Countdown::new(config)?)),
+            Self::Blocksworld(config) => Some(Box::new(Blocksworld::new(config)?)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_builds_a_task_of_its_family() {
+        for name in names() {
+            let task = TaskConfig::named(name)
+                .expect("known")
+                .task()
+                .expect("valid");
+            assert!(
+                name.starts_with(task.name()),
+                "{name} builds {}",
+                task.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_configuration_round_trips_and_unknown_keys_are_errors() {
+        for name in names() {
+            let config = TaskConfig::named(name).expect("known");
+            let text = serde_json::to_string(&config).expect("serialises");
+            assert_eq!(
+                serde_json::from_str::<TaskConfig>(&text).expect("parses"),
+                config
+            );
+        }
+        let changed: TaskConfig =
+            serde_json::from_str(r#"{"name": "countdown-nano", "levels": [3]}"#).expect("parses");
+        let expected = CountdownConfig {
+            levels: vec![3],
+            ..CountdownConfig::nano()
+        };
+        assert_eq!(changed, TaskConfig::Countdown(expected));
+        assert!(
+            serde_json::from_str::<TaskConfig>(r#"{"name": "countdown", "level": 3}"#).is_err()
+        );
+    }
+}
