@@ -22,6 +22,7 @@
 //! - Total: no text panics, and work is bounded by counting.
 //! - A verdict depends on the two texts and the options alone.
 
+pub mod aqua;
 mod ast;
 mod atom;
 mod ball;
@@ -31,6 +32,7 @@ mod complex;
 mod equal;
 mod eval;
 mod extract;
+pub mod gsm8k;
 mod lex;
 mod limits;
 mod matrix;
@@ -43,12 +45,14 @@ mod relation;
 mod series;
 mod sets;
 mod tables;
+mod task;
 mod text;
 mod units;
 
 use std::borrow::Cow;
 
 pub use extract::extract;
+pub use task::{AquaTask, Gsm8kTask, MathTask};
 
 use ast::Node;
 use compare::Context;
@@ -220,6 +224,11 @@ fn read(text: &str, comma: Comma, context: Context<'_>) -> Res<(Node, bool)> {
     let lexed = lex::lex(text, comma)?;
     let node = parse::parse(&lexed, context.fuel)?;
     Ok((compare::expand(&node), lexed.ambiguous))
+}
+
+/// An answer as a tree.
+fn read_answer(text: &str, comma: Comma, fuel: &Fuel) -> Res<Node> {
+    parse::parse(&lex::lex(text, comma)?, fuel)
 }
 
 /// Tries the readings of commas between digits until one is equal.

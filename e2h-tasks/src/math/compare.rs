@@ -351,33 +351,47 @@ fn collection(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     unordered(&items, &theirs, ctx)
 }
 
-/// Matches each item of one side with items of the other; an item may be repeated.
+/// Matches each item of gold with its own item of the other side; what is left over must repeat one.
 fn unordered(gold: &[Node], pred: &[Node], ctx: Context<'_>) -> Res<Judgement> {
-    if pred.len() < gold.len() && pred.len() < 2 {
-        return Ok(differ("the numbers of items differ"));
+    if pred.len() < gold.len() {
+        return Ok(differ("an item is missing"));
     }
     let mut free = vec![true; pred.len()];
-    let mut limit = None;
     for item in gold {
-        let mut found = false;
-        for (i, other) in pred.iter().enumerate() {
-            match compare(item, other, ctx) {
-                Ok(part) if part.equal => {
-                    free[i] = false;
-                    found = true;
-                }
-                Err(stop @ Stop::Limit(_)) => {
-                    ctx.fuel.spend(1)?;
-                    limit = Some(stop);
-                }
-                _ => {}
-            }
-        }
-        if !found {
-            return limit.map_or(Ok(differ("an item is missing")), Err);
+        let found = first_equal(pred, &free, |other| compare(item, other, ctx), ctx)?;
+        match found {
+            Some(i) => free[i] = false,
+            None => return Ok(differ("an item is missing")),
         }
     }
-    Ok(if free.contains(&true) { differ("an item is too many") } else { agree("the same items") })
+    for (i, extra) in pred.iter().enumerate() {
+        let all = vec![true; gold.len()];
+        if free[i] && first_equal(gold, &all, |item| compare(item, extra, ctx), ctx)?.is_none() {
+            return Ok(differ("an item is too many"));
+        }
+    }
+    Ok(agree("the same items"))
+}
+
+/// The first free item for which `test` says equal.
+fn first_equal(
+    items: &[Node],
+    free: &[bool],
+    test: impl Fn(&Node) -> Res<Judgement>,
+    ctx: Context<'_>,
+) -> Res<Option<usize>> {
+    let mut limit = None;
+    for (i, item) in items.iter().enumerate().filter(|(i, _)| free[*i]) {
+        match test(item) {
+            Ok(found) if found.equal => return Ok(Some(i)),
+            Err(stop @ Stop::Limit(_)) => {
+                ctx.fuel.spend(1)?;
+                limit = Some(stop);
+            }
+            _ => {}
+        }
+    }
+    limit.map_or(Ok(None), Err)
 }
 
 /// Gold is a ratio or a time of day.

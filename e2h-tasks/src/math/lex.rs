@@ -506,7 +506,9 @@ fn prefix_token(prefix: &str) -> Option<Tok> {
 fn is_word(run: &str) -> bool {
     let vowels = run.chars().filter(|c| "aeiouyAEIOUY".contains(*c)).count();
     let function = (2..run.len()).any(|n| {
-        run.get(..n).is_some_and(|p| p != "pi" && prefix_token(p).is_some()) && run.len() <= n + 1
+        let known = |part: Option<&str>| part.is_some_and(|p| prefix_token(p).is_some());
+        let short = run.len() <= n + 1 && run.get(..n) != Some("pi");
+        known(run.get(..n)) && (short || known(run.get(n..)))
     });
     let common = matches!(
         run,

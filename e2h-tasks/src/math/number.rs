@@ -117,13 +117,36 @@ pub(crate) fn based(digits: &str, base: u32) -> Res<Node> {
     Ok(Node::Based(digits.to_uppercase(), base, ratio(value, BigInt::one())))
 }
 
+/// Greatest common divisor of positive numbers; the longer one is reduced first.
+fn gcd(a: &BigInt, b: &BigInt, fuel: &Fuel) -> Res<BigInt> {
+    if a.is_one() || b.is_one() {
+        return Ok(BigInt::one());
+    }
+    let words = |x: &BigInt| x.bits() / 64 + 1;
+    fuel.spend(words(a) * words(b) / 4 + 4)?;
+    let (long, short) = if a.bits() >= b.bits() { (a, b) } else { (b, a) };
+    let rest = if long.bits() > short.bits() + 64 { long % short } else { long.clone() };
+    fuel.spend(words(short).pow(2) * 16)?;
+    Ok(rest.gcd(short))
+}
+
+/// `num / den` in lowest terms, for a positive `den`.
+fn reduced(num: BigInt, den: BigInt, fuel: &Fuel) -> Res<BigRational> {
+    let divisor = gcd(&num.abs(), &den, fuel)?;
+    if divisor.is_one() || num.is_zero() {
+        let den = if num.is_zero() { BigInt::one() } else { den };
+        return checked(BigRational::new_raw(num, den));
+    }
+    checked(BigRational::new_raw(num / &divisor, den / &divisor))
+}
+
 /// `a + b`.
 pub(crate) fn add(a: &BigRational, b: &BigRational, fuel: &Fuel) -> Res<BigRational> {
     fuel.spend(cost(a, b))?;
-    if a.is_integer() && b.is_integer() {
-        return checked(BigRational::new_raw(a.numer() + b.numer(), BigInt::one()));
+    if a.denom() == b.denom() {
+        return reduced(a.numer() + b.numer(), a.denom().clone(), fuel);
     }
-    checked(a + b)
+    reduced(a.numer() * b.denom() + b.numer() * a.denom(), a.denom() * b.denom(), fuel)
 }
 
 /// `a * b`.
@@ -132,10 +155,7 @@ pub(crate) fn mul(a: &BigRational, b: &BigRational, fuel: &Fuel) -> Res<BigRatio
         return Ok(if a.is_one() { b.clone() } else { a.clone() });
     }
     fuel.spend(cost(a, b))?;
-    if a.is_integer() && b.is_integer() {
-        return checked(BigRational::new_raw(a.numer() * b.numer(), BigInt::one()));
-    }
-    checked(a * b)
+    reduced(a.numer() * b.numer(), a.denom() * b.denom(), fuel)
 }
 
 /// `1 / a`.
@@ -143,11 +163,10 @@ pub(crate) fn reciprocal(a: &BigRational) -> Res<BigRational> {
     if a.is_zero() { Err(Stop::Undefined) } else { Ok(a.recip()) }
 }
 
-/// The words of work of one operation, a greatest common divisor included.
+/// The words of work of one product.
 fn cost(a: &BigRational, b: &BigRational) -> u64 {
     let size = |r: &BigRational| (r.numer().bits() + r.denom().bits()) / 64 + 1;
-    let (x, y) = (size(a), size(b));
-    if a.is_integer() && b.is_integer() { x * y + 2 } else { x.max(y).pow(2) * 16 + 4 }
+    size(a) * size(b) / 4 + 2
 }
 
 /// `a^n`.

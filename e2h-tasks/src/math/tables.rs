@@ -145,7 +145,8 @@ pub(crate) fn plain_char(c: char) -> Option<char> {
         '。' => '.',
         '￥' | '¥' | '£' | '€' => '€',
         '→' | '⇒' | '⟹' => '≡',
-        'θ' => 'θ',
+        '\u{660}'..='\u{669}' => char::from_u32(u32::from(c) - 0x660 + 0x30).unwrap_or(c),
+        '\u{6f0}'..='\u{6f9}' => char::from_u32(u32::from(c) - 0x6f0 + 0x30).unwrap_or(c),
         '\u{ff01}'..='\u{ff5e}' => {
             char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c)
         }
