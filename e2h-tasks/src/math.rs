@@ -81,7 +81,10 @@ pub struct Verdict {
 
 impl Verdict {
     fn new(outcome: Outcome, reason: &'static str) -> Self {
-        Self { outcome, reason: Cow::Borrowed(reason) }
+        Self {
+            outcome,
+            reason: Cow::Borrowed(reason),
+        }
     }
 
     /// True when the answers are the same.
@@ -104,7 +107,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { relation_for_set: true, strict_names: true, decimals: None }
+        Self {
+            relation_for_set: true,
+            strict_names: true,
+            decimals: None,
+        }
     }
 }
 
@@ -131,8 +138,10 @@ pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
     }
     let context = |fuel| Context { fuel, options };
     let fuel = Fuel::standard();
-    let first = judged(judge(gold, pred, context(&fuel)));
-    if first.outcome == Outcome::Different && is_prose(pred) {
+    let result = judge(gold, pred, context(&fuel));
+    let unread = matches!(result, Err(Stop::Syntax(_)));
+    let first = judged(result);
+    if unread && is_prose(pred) {
         if let Some(inner) = extract(pred).filter(|inner| inner != pred) {
             let second = judged(judge(gold, strip(&inner), context(&fuel)));
             if second.is_equal() {
@@ -165,7 +174,8 @@ fn judged(result: Res<compare::Judgement>) -> Verdict {
 
 /// Trims white space, markdown emphasis and a trailing point.
 fn strip(text: &str) -> &str {
-    let mut text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{200b}' || c == '\u{feff}');
+    let mut text =
+        text.trim_matches(|c: char| c.is_whitespace() || c == '\u{200b}' || c == '\u{feff}');
     for mark in ["**", "__", "`", "*"] {
         let inner = text.strip_prefix(mark).and_then(|t| t.strip_suffix(mark));
         text = inner.map_or(text, str::trim);
@@ -175,14 +185,24 @@ fn strip(text: &str) -> &str {
 
 /// True for a text with more around the answer than the answer.
 fn is_prose(text: &str) -> bool {
-    text.contains("\\boxed") || text.contains('$') || text.split_whitespace().nth(3).is_some()
+    let word = |w: &&str| w.len() > 1 && w.chars().all(char::is_alphabetic);
+    text.contains("\\boxed")
+        || text.contains('$')
+        || text.split_whitespace().filter(word).nth(2).is_some()
 }
 
 fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement> {
     if let Some(letter) = gold_choice(gold) {
         if let Some(theirs) = text::choice(pred) {
-            let how = if letter == theirs { "the same choice" } else { "another choice" };
-            return Ok(compare::Judgement { equal: letter == theirs, how });
+            let how = if letter == theirs {
+                "the same choice"
+            } else {
+                "another choice"
+            };
+            return Ok(compare::Judgement {
+                equal: letter == theirs,
+                how,
+            });
         }
     }
     let same_words = || text::words_key(gold) == text::words_key(pred);
@@ -207,7 +227,9 @@ fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement
 fn gold_choice(gold: &str) -> Option<char> {
     let key = text::words_key(gold);
     let upper = gold.chars().filter(|c| c.is_ascii_uppercase()).count() == 1;
-    (key.len() == 1 && upper).then(|| text::choice(gold)).flatten()
+    (key.len() == 1 && upper)
+        .then(|| text::choice(gold))
+        .flatten()
 }
 
 fn is_words(node: &Node) -> bool {

@@ -52,13 +52,24 @@ struct Mark {
 pub(crate) fn choice(text: &str) -> Option<char> {
     let text = plain(text);
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words.iter().any(|w| w.eq_ignore_ascii_case("not") || w.eq_ignore_ascii_case("neither")) {
+    if words
+        .iter()
+        .any(|w| w.eq_ignore_ascii_case("not") || w.eq_ignore_ascii_case("neither"))
+    {
         return None;
     }
     let mut marks: Vec<Mark> = Vec::new();
     let mut before = "";
-    for word in &words {
-        marks.extend(mark(word, before, words.len() == 1));
+    let mut previous: Option<(usize, char)> = None;
+    for (i, word) in words.iter().enumerate() {
+        if let Some(found) = mark(word, before, words.len() == 1) {
+            // `C, D`, `C or D`: side by side, so neither is chosen.
+            if previous.is_some_and(|(at, letter)| letter != found.letter && i <= at + 2) {
+                return None;
+            }
+            previous = Some((i, found.letter));
+            marks.push(found);
+        }
         before = word;
     }
     let strongest = [
@@ -67,16 +78,16 @@ pub(crate) fn choice(text: &str) -> Option<char> {
         |m: &Mark| m.marked,
         |_: &Mark| true,
     ];
-    let several = text.contains(" or ") || text.contains(',') || text.contains('/');
-    if several && marks.iter().any(|m| marks.iter().any(|n| n.letter != m.letter)) {
-        return None;
-    }
     let chosen = strongest.iter().find_map(|test| {
         let mut letters: Vec<char> = marks.iter().filter(|m| test(m)).map(|m| m.letter).collect();
         letters.dedup();
         (!letters.is_empty()).then_some(letters)
     })?;
-    if chosen.len() == 1 { chosen.first().copied() } else { None }
+    if chosen.len() == 1 {
+        chosen.first().copied()
+    } else {
+        None
+    }
 }
 
 /// The text without markup: commands and braces become spaces, quotes and stars vanish.
@@ -105,17 +116,31 @@ fn mark(word: &str, before: &str, alone: bool) -> Option<Mark> {
     let inner = word.trim_matches(|c: char| "()[].:;,".contains(c));
     // `C)42` and `C:42`: the letter and what it stands for in one word.
     let head = word.trim_start_matches(['(', '[']);
-    let glued = head.chars().nth(1).is_some_and(|c| matches!(c, ')' | ']' | ':'));
-    let letter = if glued { head.chars().next()? } else { inner.chars().next()? };
+    let glued = head
+        .chars()
+        .nth(1)
+        .is_some_and(|c| matches!(c, ')' | ']' | ':'));
+    let letter = if glued {
+        head.chars().next()?
+    } else {
+        inner.chars().next()?
+    };
     if !glued && inner.chars().count() != 1 {
         return None;
     }
     let marked = glued || inner.len() < word.trim_end_matches(',').len();
     let before = before.trim_end_matches(':').to_lowercase();
-    let named = matches!(before.as_str(), "option" | "choice" | "answer" | "is" | "letter");
+    let named = matches!(
+        before.as_str(),
+        "option" | "choice" | "answer" | "is" | "letter"
+    );
     let upper = letter.is_ascii_uppercase() || alone || marked && word.starts_with('(');
     let letter = letter.to_ascii_uppercase();
-    (upper && ('A'..='E').contains(&letter)).then_some(Mark { letter, marked, named })
+    (upper && ('A'..='E').contains(&letter)).then_some(Mark {
+        letter,
+        marked,
+        named,
+    })
 }
 
 #[cfg(test)]
@@ -125,9 +150,26 @@ mod tests {
     #[test]
     fn one_letter_is_found_in_any_dress() {
         for text in [
-            " C ", "C)", "(C)", "C.", "c", "**C**", "\"C\"", "[C]", "\\boxed{C}", "\\text{(C)}",
-            "Option C", "The answer is C", "C: 42", "C)42", "\u{ff23}", "C\u{200b}", "The answer is (C) 5 km",
-            "Answer: C", "(c)", "A car needs longer, so the answer is C.",
+            " C ",
+            "C)",
+            "(C)",
+            "C.",
+            "c",
+            "**C**",
+            "\"C\"",
+            "[C]",
+            "\\boxed{C}",
+            "\\text{(C)}",
+            "Option C",
+            "The answer is C",
+            "C: 42",
+            "C)42",
+            "\u{ff23}",
+            "C\u{200b}",
+            "The answer is (C) 5 km",
+            "Answer: C",
+            "(c)",
+            "A car needs longer, so the answer is C.",
         ] {
             assert_eq!(choice(text), Some('C'), "{text}");
         }
@@ -135,7 +177,9 @@ mod tests {
 
     #[test]
     fn none_or_several_choose_nothing() {
-        for text in ["", "F", "CC", "C, D", "C or D", "not C", "42", "C/D", "neither", "(C) (D)"] {
+        for text in [
+            "", "F", "CC", "C, D", "C or D", "not C", "42", "C/D", "neither", "(C) (D)",
+        ] {
             assert_eq!(choice(text), None, "{text}");
         }
     }

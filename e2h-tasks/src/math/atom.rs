@@ -96,7 +96,11 @@ impl Parser<'_> {
                 _ => break,
             }
         }
-        if depth >= 8 { Err(Stop::Limit("too many factorials")) } else { Ok(()) }
+        if depth >= 8 {
+            Err(Stop::Limit("too many factorials"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads what follows `^`; `false` when nothing may follow.
@@ -142,9 +146,21 @@ impl Parser<'_> {
                 negative ^= *sign == '-';
                 parser.at += 1;
             }
-            let exponent = if parser.is('{') { parser.braces()? } else { parser.atom()? };
-            let exponent = if parser.is('^') { parser.exponent(exponent)?.0 } else { exponent };
-            Ok(if negative { Node::neg(exponent) } else { exponent })
+            let exponent = if parser.is('{') {
+                parser.braces()?
+            } else {
+                parser.atom()?
+            };
+            let exponent = if parser.is('^') {
+                parser.exponent(exponent)?.0
+            } else {
+                exponent
+            };
+            Ok(if negative {
+                Node::neg(exponent)
+            } else {
+                exponent
+            })
         })?;
         Ok((Node::Pow(Box::new(base), Box::new(exponent)), true))
     }
@@ -155,11 +171,15 @@ impl Parser<'_> {
         let index = self.raw_index()?;
         match &node {
             Node::Num(value, 0) if value.is_integer() => {
-                let base = index.parse().map_err(|_| Stop::Syntax("a base is not a number"))?;
+                let base = index
+                    .parse()
+                    .map_err(|_| Stop::Syntax("a base is not a number"))?;
                 number::based(&value.to_integer().to_string(), base)
             }
             Node::Based(digits, 0, _) => {
-                let base = index.parse().map_err(|_| Stop::Syntax("a base is not a number"))?;
+                let base = index
+                    .parse()
+                    .map_err(|_| Stop::Syntax("a base is not a number"))?;
                 number::based(digits, base)
             }
             Node::Var(name) => Ok(Node::Var(format!("{name}_{index}"))),
@@ -283,7 +303,11 @@ impl Parser<'_> {
             }
         }
         let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        if plain { Ok(Some(digits)) } else { Err(Stop::Syntax("a repetend is not digits")) }
+        if plain {
+            Ok(Some(digits))
+        } else {
+            Err(Stop::Syntax("a repetend is not digits"))
+        }
     }
 
     fn name(&mut self, name: &str) -> Res<Node> {
@@ -292,13 +316,24 @@ impl Parser<'_> {
         // `P(x) = ...` defines a function whatever its letter.
         let defined = matches!(
             (self.peek_at(1), self.peek_at(2), self.peek_at(3)),
-            (Some(Tok::Ident(_)), Some(Tok::Sym(')')), Some(Tok::Sym('=')))
+            (
+                Some(Tok::Ident(_)),
+                Some(Tok::Sym(')')),
+                Some(Tok::Sym('='))
+            )
         );
-        let applied =
-            close && (matches!(name, "f" | "g" | "h" | "F" | "G" | "H") || defined);
+        let applied = close && (matches!(name, "f" | "g" | "h" | "F" | "G" | "H") || defined);
         if applied {
             self.at += 1;
             return self.applied(name.to_owned());
+        }
+        // `x1 = 5`: an index written beside its letter.
+        if let (Some(Tok::Num(index)), Some(Tok::Sym('='))) = (self.peek(), self.peek_at(1)) {
+            if !self.tokens.get(self.at).is_some_and(|t| t.spaced) && !index.contains('.') {
+                let name = format!("{name}_{index}");
+                self.at += 1;
+                return Ok(Node::Var(name));
+            }
         }
         match name {
             "e" => Ok(Node::Const(Const::E)),
@@ -373,7 +408,13 @@ impl Parser<'_> {
             if self.eat('_') {
                 base = Some(self.argument()?);
             } else if self.eat('^') {
-                power = Some(self.deeper(|p| if p.eat('-') { Ok(Node::neg(p.argument()?)) } else { p.argument() })?);
+                power = Some(self.deeper(|p| {
+                    if p.eat('-') {
+                        Ok(Node::neg(p.argument()?))
+                    } else {
+                        p.argument()
+                    }
+                })?);
             }
         }
         let mut args = self.call_arguments()?;
@@ -416,7 +457,12 @@ impl Parser<'_> {
             let more = match self.peek() {
                 Some(Tok::Call(_)) => factors.is_empty(),
                 Some(
-                    Tok::Num(_) | Tok::Ident(_) | Tok::Frac | Tok::Binom | Tok::Sqrt | Tok::Sym('π' | '{'),
+                    Tok::Num(_)
+                    | Tok::Ident(_)
+                    | Tok::Frac
+                    | Tok::Binom
+                    | Tok::Sqrt
+                    | Tok::Sym('π' | '{'),
                 ) => true,
                 Some(Tok::Sym('(' | '|' | '∞')) => factors.is_empty(),
                 _ => false,
@@ -431,7 +477,11 @@ impl Parser<'_> {
             return Err(Stop::Syntax("a function has no argument"));
         }
         let product = product_of(factors);
-        Ok(vec![if negative { Node::neg(product) } else { product }])
+        Ok(vec![if negative {
+            Node::neg(product)
+        } else {
+            product
+        }])
     }
 }
 
@@ -444,7 +494,9 @@ fn primed(node: Node) -> Res<Node> {
 
 fn push_plain(tok: &Tok, text: &mut String) {
     match tok {
-        Tok::Num(part) | Tok::Digits(part) | Tok::Ident(part) | Tok::Word(part) => text.push_str(part),
+        Tok::Num(part) | Tok::Digits(part) | Tok::Ident(part) | Tok::Word(part) => {
+            text.push_str(part)
+        }
         Tok::Sym(sign) => text.push(*sign),
         _ => text.push('?'),
     }

@@ -98,8 +98,12 @@ fn single(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
             let quotient = Node::Div(Box::new(parts[0].clone()), Box::new(parts[1].clone()));
             quantity(gold, &quotient, ctx)
         }
-        Node::Unit(inner, _) if !inner.is_expression() => Ok(differ("the answer is no single value")),
-        other if other.is_expression() || matches!(other, Node::Unit(..)) => quantity(gold, other, ctx),
+        Node::Unit(inner, _) if !inner.is_expression() => {
+            Ok(differ("the answer is no single value"))
+        }
+        other if other.is_expression() || matches!(other, Node::Unit(..)) => {
+            quantity(gold, other, ctx)
+        }
         _ => Ok(differ("the answer is no single value")),
     }
 }
@@ -125,13 +129,28 @@ struct Layers<'n> {
 
 fn layers(node: &Node) -> Layers<'_> {
     match node {
-        Node::Unit(inner, unit) => Layers { unit: Some(unit), ..layers(inner) },
-        Node::Percent(inner) => Layers { percent: true, ..layers(inner) },
-        Node::Degree(inner) => Layers { degree: true, ..layers(inner) },
-        Node::Neg(inner) if matches!(**inner, Node::Percent(_) | Node::Degree(_)) => {
-            Layers { core: node, ..layers(inner) }
-        }
-        core => Layers { core, unit: None, percent: false, degree: false },
+        Node::Unit(inner, unit) => Layers {
+            unit: Some(unit),
+            ..layers(inner)
+        },
+        Node::Percent(inner) => Layers {
+            percent: true,
+            ..layers(inner)
+        },
+        Node::Degree(inner) => Layers {
+            degree: true,
+            ..layers(inner)
+        },
+        Node::Neg(inner) if matches!(**inner, Node::Percent(_) | Node::Degree(_)) => Layers {
+            core: node,
+            ..layers(inner)
+        },
+        core => Layers {
+            core,
+            unit: None,
+            percent: false,
+            degree: false,
+        },
     }
 }
 
@@ -200,7 +219,11 @@ fn number(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     };
     if let Node::Num(value, places @ 1..) = literal {
         let significant = value.numer().bits().max(value.denom().bits()) * 3 / 10;
-        let value = if negative { -value.abs() } else { value.clone() };
+        let value = if negative {
+            -value.abs()
+        } else {
+            value.clone()
+        };
         let places = ctx.options.decimals.unwrap_or(*places);
         let long = ctx.options.decimals.is_some()
             || significant >= ROUNDED_DIGITS && !matches!(gold, Node::Num(_, 1..));
@@ -215,12 +238,18 @@ fn number(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
 fn based(gold: &Node, pred: &Node) -> Res<Judgement> {
     Ok(match (gold, pred) {
         (Node::Based(d, b, _), Node::Based(e, c, _)) => {
-            if d == e && b == c { agree("the same digits and base") } else { differ("other digits or base") }
+            if d == e && b == c {
+                agree("the same digits and base")
+            } else {
+                differ("other digits or base")
+            }
         }
         (Node::Based(d, ..), Node::Num(value, 0)) if value.to_string() == *d => {
             agree("the same digits")
         }
-        (Node::Num(value, _), Node::Based(_, _, other)) if value == other => agree("the same value"),
+        (Node::Num(value, _), Node::Based(_, _, other)) if value == other => {
+            agree("the same value")
+        }
         _ => differ("other digits or base"),
     })
 }
@@ -242,7 +271,10 @@ fn tuple(
         }
         Node::List(theirs, _) if !open && !close && theirs.len() == items.len() => {
             let values: Vec<Node> = theirs.iter().map(relation::value).collect();
-            if values.iter().all(|v| v.is_expression() || matches!(v, Node::Unit(..))) {
+            if values
+                .iter()
+                .all(|v| v.is_expression() || matches!(v, Node::Unit(..)))
+            {
                 return in_order(items, &values, ctx);
             }
             Ok(differ("the answer is a list of other things"))
@@ -264,18 +296,24 @@ pub(crate) fn in_order(gold: &[Node], pred: &[Node], ctx: Context<'_>) -> Res<Ju
     for (a, b) in gold.iter().zip(pred) {
         let part = compare(a, b, ctx)?;
         if !part.equal {
-            return Ok(differ(if part.how.is_empty() { "a part differs" } else { part.how }));
+            return Ok(differ(if part.how.is_empty() {
+                "a part differs"
+            } else {
+                part.how
+            }));
         }
         how = part.how;
     }
-    Ok(agree(if gold.len() == 1 { how } else { "all parts are equal" }))
+    Ok(agree(if gold.len() == 1 {
+        how
+    } else {
+        "all parts are equal"
+    }))
 }
 
 /// Gold is a set of reals.
 pub(crate) fn set(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
-    let inequality = |node: &Node| {
-        matches!(node, Node::Rel(_, signs) if signs.iter().any(|s| s.is_inequality()))
-    };
+    let inequality = |node: &Node| matches!(node, Node::Rel(_, signs) if signs.iter().any(|s| s.is_inequality()));
     if inequality(pred) && !inequality(gold) && !ctx.options.relation_for_set {
         return Ok(differ("an inequality stands for a set"));
     }
@@ -345,7 +383,10 @@ fn collection(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     }
     let items = relation::without_label(items);
     let theirs = relation::without_label(theirs);
-    if items.iter().all(|i| matches!(i, Node::Text(w) if w.chars().count() > 1)) {
+    if items
+        .iter()
+        .all(|i| matches!(i, Node::Text(w) if w.chars().count() > 1))
+    {
         return in_order(&items, &theirs, ctx);
     }
     unordered(&items, &theirs, ctx)
@@ -432,7 +473,9 @@ fn words_against(words: &str, other: &Node) -> Judgement {
     let key = text::words_key(words);
     let theirs = match other {
         Node::Text(theirs) => text::words_key(theirs),
-        other => relation::plain_name(other).map(|n| text::words_key(&n)).unwrap_or_default(),
+        other => relation::plain_name(other)
+            .map(|n| text::words_key(&n))
+            .unwrap_or_default(),
     };
     let number = matches!(other, Node::Num(v, 0)
         if text::number_word(&key).is_some_and(|n| *v == BigRational::from_integer(n.into())));
@@ -473,7 +516,11 @@ fn signed(node: &Node, minus: bool) -> Node {
     match node {
         Node::PlusMinus(inner, other) => {
             let inner = signed(inner, minus);
-            if minus != *other { Node::neg(inner) } else { inner }
+            if minus != *other {
+                Node::neg(inner)
+            } else {
+                inner
+            }
         }
         other => other.map(&mut |child| signed(child, minus)),
     }

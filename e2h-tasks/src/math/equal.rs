@@ -32,9 +32,18 @@ pub(crate) struct Equality {
     pub(crate) how: &'static str,
 }
 
-const EXACT: Equality = Equality { equal: true, how: "equal in exact arithmetic" };
-const APART: Equality = Equality { equal: false, how: "the values differ" };
-const CLOSE: Equality = Equality { equal: true, how: "equal to more than 28 digits" };
+const EXACT: Equality = Equality {
+    equal: true,
+    how: "equal in exact arithmetic",
+};
+const APART: Equality = Equality {
+    equal: false,
+    how: "the values differ",
+};
+const CLOSE: Equality = Equality {
+    equal: true,
+    how: "equal to more than 28 digits",
+};
 
 /// The agreement, in bits, that counts as equality.
 const AGREEMENT: i64 = 96;
@@ -51,7 +60,10 @@ pub(crate) fn same(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Equality> {
         Ok(Some(equality)) => return Ok(equality),
         Err(Stop::Limit(limit)) => {
             if differs_in_size(gold, pred, fuel) {
-                return Ok(Equality { equal: false, how: "the sizes are far apart" });
+                return Ok(Equality {
+                    equal: false,
+                    how: "the sizes are far apart",
+                });
             }
             if fuel.spend(1000).is_err() {
                 return Err(Stop::Limit(limit));
@@ -69,11 +81,17 @@ pub(crate) fn same(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Equality> {
 }
 
 fn exact(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Option<Equality>> {
-    let mut atoms = Atoms { list: Vec::new(), fuel };
+    let mut atoms = Atoms {
+        list: Vec::new(),
+        fuel,
+    };
     let a = atoms.normal(gold)?;
     let b = match atoms.normal(pred) {
         Err(Stop::Undefined) => {
-            return Ok(Some(Equality { equal: false, how: "the value is not defined" }));
+            return Ok(Some(Equality {
+                equal: false,
+                how: "the value is not defined",
+            }));
         }
         other => other?,
     };
@@ -87,33 +105,32 @@ fn exact(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Option<Equality>> {
 
 /// True when one side is a modest number and the other too large to be written down.
 fn differs_in_size(gold: &Node, pred: &Node, fuel: &Fuel) -> bool {
-    let modest = |node: &Node| {
-        matches!(rational(node, fuel), Ok(Some(q)) if q.numer().bits() < 10_000)
-    };
+    let modest =
+        |node: &Node| matches!(rational(node, fuel), Ok(Some(q)) if q.numer().bits() < 10_000);
     modest(gold) && is_huge(pred) || modest(pred) && is_huge(gold)
 }
 
 /// True when the absolute value is surely above `2^20000`.
 fn is_huge(node: &Node) -> bool {
-    let natural = |node: &Node, least: i64| {
-        matches!(node, Node::Num(q, _) if q.is_integer() && *q >= BigRational::from_integer(least.into()))
-    };
+    let natural = |node: &Node, least: i64| matches!(node, Node::Num(q, _) if q.is_integer() && *q >= BigRational::from_integer(least.into()));
     match node {
         Node::Neg(a) => is_huge(a),
         Node::Pow(base, exponent) => {
             natural(base, 2) && (is_huge(exponent) || natural(exponent, 20_000) || tower(exponent))
                 || is_huge(base) && (natural(exponent, 1) || is_huge(exponent))
         }
-        Node::Call(Func::Factorial, args) => {
-            args.iter().all(|a| is_huge(a) || natural(a, 2_100) || tower(a))
-        }
+        Node::Call(Func::Factorial, args) => args
+            .iter()
+            .all(|a| is_huge(a) || natural(a, 2_100) || tower(a)),
         _ => false,
     }
 }
 
 /// A power of integers that is at least 20,000.
 fn tower(node: &Node) -> bool {
-    let Node::Pow(base, exponent) = node else { return is_huge(node) };
+    let Node::Pow(base, exponent) = node else {
+        return is_huge(node);
+    };
     match (&**base, &**exponent) {
         (Node::Num(b, _), Node::Num(e, _)) => {
             b.is_integer() && e.is_integer() && b.numer().bits() > 1 && {
@@ -144,7 +161,12 @@ fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality
         }
         let (mut tight, mut loose, mut whole) = (0, 0, 0);
         for point in 0..points {
-            let place = Place { point, prec, fuel, natural };
+            let place = Place {
+                point,
+                prec,
+                fuel,
+                natural,
+            };
             match at(gold, pred, place) {
                 Ok(At::Apart) => return Ok(APART),
                 Ok(At::Overlap { tight: true }) if point < 6 => tight += 1,
@@ -159,7 +181,11 @@ fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality
                 Err(stop) => last = stop,
             }
         }
-        let enough = if names { tight >= 3 || tight == 0 && whole >= 2 } else { tight == 1 };
+        let enough = if names {
+            tight >= 3 || tight == 0 && whole >= 2
+        } else {
+            tight == 1
+        };
         if enough && loose == 0 && prec > 128 {
             return Ok(CLOSE);
         }
@@ -206,7 +232,9 @@ fn compare(a: &Complex, b: &Complex, prec: u64) -> Res<At> {
         .max()
         .unwrap_or(0);
     let error = re.error_top().max(im.error_top());
-    Ok(At::Overlap { tight: error == i64::MIN || error < size - AGREEMENT })
+    Ok(At::Overlap {
+        tight: error == i64::MIN || error < size - AGREEMENT,
+    })
 }
 
 /// The longest run of decimal places, in digits: the precision must go beyond it.
@@ -215,7 +243,10 @@ fn written_digits(node: &Node) -> u64 {
         Node::Num(value, _) => (value.numer().bits().max(value.denom().bits()) * 3 / 10) + 1,
         _ => 0,
     };
-    node.children().into_iter().map(written_digits).fold(own, u64::max)
+    node.children()
+        .into_iter()
+        .map(written_digits)
+        .fold(own, u64::max)
 }
 
 /// The order of two real values without variables.
@@ -233,7 +264,12 @@ pub(crate) fn order(a: &Node, b: &Node, fuel: &Fuel) -> Res<Ordering> {
         return Ok(Ordering::Equal);
     }
     for prec in [128, 512, 2048] {
-        let place = Place { point: 0, prec, fuel, natural: false };
+        let place = Place {
+            point: 0,
+            prec,
+            fuel,
+            natural: false,
+        };
         let (x, y) = (place.eval(a)?, place.eval(b)?);
         if !x.is_real() || !y.is_real() {
             return Err(Stop::Unsupported);
@@ -250,9 +286,19 @@ pub(crate) fn order(a: &Node, b: &Node, fuel: &Fuel) -> Res<Ordering> {
 }
 
 /// True when `decimal`, written with `places` places, is `value` rounded or cut off there.
-pub(crate) fn rounds_to(value: &Node, decimal: &BigRational, places: u32, fuel: &Fuel) -> Res<bool> {
+pub(crate) fn rounds_to(
+    value: &Node,
+    decimal: &BigRational,
+    places: u32,
+    fuel: &Fuel,
+) -> Res<bool> {
     let prec = 128 + 4 * u64::from(places);
-    let place = Place { point: 0, prec, fuel, natural: false };
+    let place = Place {
+        point: 0,
+        prec,
+        fuel,
+        natural: false,
+    };
     let value = place.eval(value)?;
     if !value.is_real() {
         return Ok(false);

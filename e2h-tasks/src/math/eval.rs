@@ -41,7 +41,10 @@ fn hash(text: &str, point: u32) -> u64 {
 
 impl<'a> Place<'a> {
     fn work(&self) -> Work<'a> {
-        Work { prec: self.prec, fuel: self.fuel }
+        Work {
+            prec: self.prec,
+            fuel: self.fuel,
+        }
     }
 
     /// The value that `name` has at this point: dyadic, or a small integer at the last points.
@@ -52,8 +55,19 @@ impl<'a> Place<'a> {
             6.. => Ball::int(2 + ((bits >> 8) % 7) as i64),
             _ => {
                 let m = BigInt::from(20_000 + positive);
-                let negative = self.point >= 3 && bits & 1 == 1;
-                Ball { m: if negative { -m } else { m }, r: BigInt::zero(), e: -16 }
+                // All negative, then half of them, then the other half.
+                let sign = hash(name, 3) & 1 == 1;
+                let negative = match self.point {
+                    ..3 => false,
+                    3 => true,
+                    4 => sign,
+                    _ => !sign,
+                };
+                Ball {
+                    m: if negative { -m } else { m },
+                    r: BigInt::zero(),
+                    e: -16,
+                }
             }
         };
         Complex::real(ball)
@@ -72,10 +86,15 @@ impl<'a> Place<'a> {
                 Ok(Complex::real(Ball::rational(value, self.prec)?))
             }
             Node::Const(Const::Pi) => Ok(Complex::real(series::pi(self.prec)?)),
-            Node::Const(Const::E) => {
-                Ok(Complex::real(series::exp(&Ball::int(1), self.prec, self.fuel)?))
-            }
-            Node::Const(Const::I) => Ok(Complex { re: Ball::int(0), im: Ball::int(1) }),
+            Node::Const(Const::E) => Ok(Complex::real(series::exp(
+                &Ball::int(1),
+                self.prec,
+                self.fuel,
+            )?)),
+            Node::Const(Const::I) => Ok(Complex {
+                re: Ball::int(0),
+                im: Ball::int(1),
+            }),
             Node::Var(name) => Ok(self.variable(name)),
             Node::Neg(a) => Ok(self.eval(a)?.neg()),
             Node::Sum(terms) => {
@@ -105,7 +124,8 @@ impl<'a> Place<'a> {
             }
             Node::Degree(a) => {
                 let part = BigRational::new(1.into(), 180.into());
-                let factor = Ball::rational(&part, self.prec)?.mul(&series::pi(self.prec)?, self.prec)?;
+                let factor =
+                    Ball::rational(&part, self.prec)?.mul(&series::pi(self.prec)?, self.prec)?;
                 self.eval(a)?.mul(&Complex::real(factor), work)
             }
             Node::Call(func, args) => self.call(*func, args),
@@ -137,12 +157,20 @@ impl<'a> Place<'a> {
         let size = if odd { value.neg() } else { value };
         let exponent = Complex::real(Ball::rational(&q, self.prec)?);
         let power = size.pow(&exponent, work)?;
-        Ok(if odd && num % 2 != 0 { power.neg() } else { power })
+        Ok(if odd && num % 2 != 0 {
+            power.neg()
+        } else {
+            power
+        })
     }
 
     fn real(&self, node: &Node) -> Res<Ball> {
         let value = self.eval(node)?;
-        if value.is_real() { Ok(value.re) } else { Err(Stop::Unsupported) }
+        if value.is_real() {
+            Ok(value.re)
+        } else {
+            Err(Stop::Unsupported)
+        }
     }
 
     fn call(&self, func: Func, args: &[Node]) -> Res<Complex> {
@@ -186,12 +214,13 @@ impl<'a> Place<'a> {
                 return of.ln(work)?.mul(&x.ln(work)?.inv(work)?, work);
             }
             Func::Abs => x.abs(work)?,
-            Func::Conj => return Ok(Complex { re: x.re, im: x.im.neg() }),
             Func::Floor | Func::Ceil => {
                 let up = func == Func::Ceil;
                 let ball = self.real(first)?;
                 let ball = if up { ball.neg() } else { ball };
-                let floor = ball.floor().ok_or(Stop::Limit("a value lies on an integer"))?;
+                let floor = ball
+                    .floor()
+                    .ok_or(Stop::Limit("a value lies on an integer"))?;
                 Ball::new(if up { -floor } else { floor }, BigInt::zero(), 0, u64::MAX)?
             }
             _ => return self.discrete(func, args),
@@ -241,7 +270,11 @@ impl<'a> Place<'a> {
                 series::atan(&x.div(&square.sqrt(p)?, p)?, p, self.fuel)?
             }
         };
-        Ok(Complex::real(if func == Func::Asin { asin } else { quarter.sub(&asin, p)? }))
+        Ok(Complex::real(if func == Func::Asin {
+            asin
+        } else {
+            quarter.sub(&asin, p)?
+        }))
     }
 
     fn hyperbolic(&self, func: Func, x: &Complex) -> Res<Complex> {
@@ -267,7 +300,9 @@ impl<'a> Place<'a> {
             return Ok(self.variable(&format!("series{args:?}")));
         };
         let bound = |node: &Node| -> Res<Option<i64>> {
-            Ok(rational(node, self.fuel)?.filter(BigRational::is_integer).and_then(|q| q.numer().to_i64()))
+            Ok(rational(node, self.fuel)?
+                .filter(BigRational::is_integer)
+                .and_then(|q| q.numer().to_i64()))
         };
         let (Some(from), Some(to)) = (bound(from)?, bound(upper)?) else {
             // Factors commute, so the name is made of the body's value.
@@ -280,7 +315,11 @@ impl<'a> Place<'a> {
         for k in from..=to {
             self.fuel.spend(40)?;
             let value = self.eval(&body.with(index, &Node::int(k)))?;
-            total = if product { total.mul(&value, self.work())? } else { total.add(&value, self.work())? };
+            total = if product {
+                total.mul(&value, self.work())?
+            } else {
+                total.add(&value, self.work())?
+            };
         }
         Ok(total)
     }
@@ -300,7 +339,9 @@ pub(crate) fn rational(node: &Node, fuel: &Fuel) -> Res<Option<BigRational>> {
         Node::Sum(terms) => {
             let mut sum = BigRational::zero();
             for term in terms {
-                let Some(value) = rational(term, fuel)? else { return Ok(None) };
+                let Some(value) = rational(term, fuel)? else {
+                    return Ok(None);
+                };
                 sum = number::add(&sum, &value, fuel)?;
             }
             Some(sum)
@@ -308,7 +349,9 @@ pub(crate) fn rational(node: &Node, fuel: &Fuel) -> Res<Option<BigRational>> {
         Node::Prod(factors) => {
             let mut product = BigRational::one();
             for factor in factors {
-                let Some(value) = rational(factor, fuel)? else { return Ok(None) };
+                let Some(value) = rational(factor, fuel)? else {
+                    return Ok(None);
+                };
                 product = number::mul(&product, &value, fuel)?;
             }
             Some(product)
@@ -320,7 +363,10 @@ pub(crate) fn rational(node: &Node, fuel: &Fuel) -> Res<Option<BigRational>> {
             if !n.is_integer() {
                 return Ok(None);
             }
-            let n = n.numer().to_i64().ok_or(Stop::Limit("an exponent is too large"))?;
+            let n = n
+                .numer()
+                .to_i64()
+                .ok_or(Stop::Limit("an exponent is too large"))?;
             let small = base.numer().abs().bits().max(base.denom().bits());
             if small.saturating_mul(n.unsigned_abs()) > 4096 {
                 return Ok(None);

@@ -80,7 +80,9 @@ fn literal(node: &Node, fuel: &Fuel) -> Option<BigRational> {
         Node::Neg(inner) => literal(inner, fuel).map(|value| -value),
         Node::Percent(inner) | Node::Unit(inner, _) => literal(inner, fuel),
         Node::Div(a, b) => {
-            let (Node::Num(a, _), Node::Num(b, _)) = (&**a, &**b) else { return None };
+            let (Node::Num(a, _), Node::Num(b, _)) = (&**a, &**b) else {
+                return None;
+            };
             let inverse = number::reciprocal(b).ok()?;
             number::mul(a, &inverse, fuel).ok()
         }
@@ -125,7 +127,11 @@ mod tests {
             ("18", "none"),
             ("2024", "2024-01-05"),
         ] {
-            assert_eq!(grade(gold, text).outcome, Outcome::Different, "{gold} {text}");
+            assert_eq!(
+                grade(gold, text).outcome,
+                Outcome::Different,
+                "{gold} {text}"
+            );
         }
     }
 }

@@ -16,6 +16,9 @@ use super::numerals::{self, Comma};
 use super::tables;
 use super::units::is_unit_word;
 
+/// How deeply `\text{...}` may nest.
+const MAX_TEXTS: usize = 8;
+
 /// One token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Tok {
@@ -79,7 +82,10 @@ pub(crate) fn lex(text: &str, comma: Comma) -> Res<Lexed> {
         return Err(Stop::Limit("the text is too long"));
     }
     let mut lexer = Lexer {
-        chars: text.chars().map(|c| tables::plain_char(c).unwrap_or(c)).collect(),
+        chars: text
+            .chars()
+            .map(|c| tables::plain_char(c).unwrap_or(c))
+            .collect(),
         at: 0,
         comma,
         in_text: Vec::new(),
@@ -255,7 +261,10 @@ impl Lexer {
             _ => {}
         }
         // `1orx=2`: a word that ran into its neighbours.
-        if let Some(rest) = run.strip_prefix("or").filter(|r| after_value && r.len() == 1) {
+        if let Some(rest) = run
+            .strip_prefix("or")
+            .filter(|r| after_value && r.len() == 1)
+        {
             self.push(Tok::Or);
             return self.push(Tok::Ident(rest.to_owned()));
         }
@@ -274,7 +283,9 @@ impl Lexer {
             let prefix = (2..=rest.len().min(6))
                 .rev()
                 .find_map(|n| rest.get(..n).and_then(|p| prefix_token(p).map(|t| (n, t))));
-            let (length, tok) = prefix.unwrap_or_else(|| (1, Tok::Ident(rest[..1].to_owned())));
+            let first = rest.chars().next().map_or(1, char::len_utf8);
+            let (length, tok) =
+                prefix.unwrap_or_else(|| (first, Tok::Ident(rest[..first].to_owned())));
             self.push(tok);
             rest = &rest[length..];
         }
@@ -284,7 +295,8 @@ impl Lexer {
         let next = self.peek(1);
         if next == '\\' {
             let name = self.name_at(self.at + 2);
-            if !self.has_rows && (is_known(&name) || matches!(self.peek(2), '(' | ')' | '[' | '%')) {
+            if !self.has_rows && (is_known(&name) || matches!(self.peek(2), '(' | ')' | '[' | '%'))
+            {
                 self.at += 1;
                 return Ok(());
             }
@@ -368,7 +380,7 @@ impl Lexer {
             }
             "textdollar" | "dollar" => self.out.money = true,
             "pmod" | "bmod" | "mod" => self.push(Tok::Word("mod".to_owned())),
-            _ if tables::is_text_command(name) => self.text_argument(name),
+            _ if tables::is_text_command(name) => return self.text_argument(name),
             _ if tables::is_decoration(name) => self.spaced = true,
             _ => self.other_name(name),
         }
@@ -377,7 +389,9 @@ impl Lexer {
 
     fn other_name(&mut self, name: &str) {
         if let Some(tok) = tables::command_sign(name) {
-            let Tok::Sym(sign) = tok else { return self.push(tok) };
+            let Tok::Sym(sign) = tok else {
+                return self.push(tok);
+            };
             self.sign(0, sign);
         } else if let Some(func) = tables::function(name) {
             self.push(Tok::Call(func));
@@ -387,21 +401,24 @@ impl Lexer {
     }
 
     /// Opens the argument of `\text` and its like.
-    fn text_argument(&mut self, name: &str) {
+    fn text_argument(&mut self, name: &str) -> Res<()> {
         while self.peek(0) == ' ' {
             self.at += 1;
         }
         if self.peek(0) != '{' {
-            return;
+            return Ok(());
+        }
+        if self.in_text.len() >= MAX_TEXTS {
+            return Err(Stop::Limit("texts nest too deeply"));
         }
         let end = self.closing(self.at, '{', '}');
-        let content: String = self.chars[self.at + 1..end].iter().collect();
+        let content: String = self.chars[self.at + 1..end].iter().take(16).collect();
         let letter = content.trim();
         if matches!(name, "mathrm" | "rm" | "operatorname") {
             if matches!(letter, "i" | "e" | "d" | "x" | "y" | "z" | "n" | "k") {
                 self.push(Tok::Ident(letter.to_owned()));
                 self.at = end + 1;
-                return;
+                return Ok(());
             }
         }
         // The closing brace is blanked so that the text ends before it.
@@ -411,6 +428,7 @@ impl Lexer {
         self.at += 1;
         self.spaced = true;
         self.in_text.push(end);
+        Ok(())
     }
 
     fn environment(&mut self, begins: bool) -> Res<()> {
@@ -429,7 +447,11 @@ impl Lexer {
             | "flalign" | "multline" => return Ok(()),
             _ => return Err(Stop::Syntax("an unknown environment")),
         }
-        self.push(if begins { Tok::Begin(name.to_owned()) } else { Tok::End(name.to_owned()) });
+        self.push(if begins {
+            Tok::Begin(name.to_owned())
+        } else {
+            Tok::End(name.to_owned())
+        });
         Ok(())
     }
 
@@ -480,7 +502,16 @@ fn plain(c: char) -> bool {
 fn is_known(name: &str) -> bool {
     matches!(
         name,
-        "frac" | "dfrac" | "tfrac" | "sqrt" | "begin" | "end" | "overline" | "binom" | "sum" | "int"
+        "frac"
+            | "dfrac"
+            | "tfrac"
+            | "sqrt"
+            | "begin"
+            | "end"
+            | "overline"
+            | "binom"
+            | "sum"
+            | "int"
     ) || tables::is_decoration(name)
         || tables::is_text_command(name)
         || tables::command_sign(name).is_some()
@@ -512,8 +543,35 @@ fn is_word(run: &str) -> bool {
     });
     let common = matches!(
         run,
-        "the" | "is" | "of" | "are" | "for" | "no" | "yes" | "all" | "odd" | "not" | "Yes" | "No"
-            | "The" | "pm" | "am" | "PM" | "AM" | "None" | "USD" | "way" | "May" | "red" | "so"
+        "the"
+            | "is"
+            | "of"
+            | "are"
+            | "for"
+            | "no"
+            | "yes"
+            | "all"
+            | "odd"
+            | "not"
+            | "Yes"
+            | "No"
+            | "The"
+            | "per"
+            | "sq"
+            | "one"
+            | "two"
+            | "ten"
+            | "six"
+            | "pm"
+            | "am"
+            | "PM"
+            | "AM"
+            | "None"
+            | "USD"
+            | "way"
+            | "May"
+            | "red"
+            | "so"
     );
     common || run.chars().count() >= 4 && vowels > 0 && !function
 }

@@ -43,7 +43,7 @@ pub(crate) struct Fuel(Cell<u64>);
 impl Fuel {
     /// The fuel of one judgement.
     pub(crate) fn standard() -> Self {
-        Self(Cell::new(600_000))
+        Self(Cell::new(300_000))
     }
 
     /// Takes `units` of work.
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn fuel_that_is_used_up_stays_used_up() {
         let fuel = Fuel::standard();
-        assert!(fuel.spend(600_000).is_ok());
+        assert!(fuel.spend(300_000).is_ok());
         assert!(fuel.spend(1).is_err());
         assert!(fuel.spend(0).is_ok());
     }

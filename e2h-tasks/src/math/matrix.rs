@@ -9,6 +9,7 @@
 
 use super::ast::Node;
 use super::compare::{Context, Judgement, differ, in_order};
+use super::eval::rational;
 use super::limits::{Fuel, Res, Stop};
 
 type Rows = Vec<Vec<Node>>;
@@ -40,9 +41,7 @@ fn rows(node: &Node, fuel: &Fuel) -> Res<Option<Rows>> {
     fuel.spend(16)?;
     match node {
         Node::Matrix(rows) => Ok(Some(rows.clone())),
-        Node::Neg(inner) => {
-            Ok(rows(inner, fuel)?.map(|r| scaled(&Node::int(-1), &r)))
-        }
+        Node::Neg(inner) => Ok(rows(inner, fuel)?.map(|r| scaled(&Node::int(-1), &r))),
         Node::Div(a, b) => Ok(rows(a, fuel)?.map(|r| {
             let inverse = Node::Div(Box::new(Node::int(1)), b.clone());
             scaled(&inverse, &r)
@@ -50,7 +49,9 @@ fn rows(node: &Node, fuel: &Fuel) -> Res<Option<Rows>> {
         Node::Sum(terms) => {
             let mut total: Option<Rows> = None;
             for term in terms {
-                let Some(term) = rows(term, fuel)? else { return Err(Stop::Unsupported) };
+                let Some(term) = rows(term, fuel)? else {
+                    return Err(Stop::Unsupported);
+                };
                 total = Some(match total {
                     None => term,
                     Some(have) => added(&have, &term)?,
@@ -88,7 +89,9 @@ fn rows(node: &Node, fuel: &Fuel) -> Res<Option<Rows>> {
 
 fn scaled(by: &Node, rows: &Rows) -> Rows {
     let entry = |e: &Node| Node::Prod(vec![by.clone(), e.clone()]);
-    rows.iter().map(|row| row.iter().map(entry).collect()).collect()
+    rows.iter()
+        .map(|row| row.iter().map(entry).collect())
+        .collect()
 }
 
 fn added(a: &Rows, b: &Rows) -> Res<Rows> {
@@ -96,7 +99,10 @@ fn added(a: &Rows, b: &Rows) -> Res<Rows> {
         return Err(Stop::Undefined);
     }
     let sum = |(x, y): (&Node, &Node)| Node::Sum(vec![x.clone(), y.clone()]);
-    Ok(a.iter().zip(b).map(|(x, y)| x.iter().zip(y).map(sum).collect()).collect())
+    Ok(a.iter()
+        .zip(b)
+        .map(|(x, y)| x.iter().zip(y).map(sum).collect())
+        .collect())
 }
 
 fn multiplied(a: &Rows, b: &Rows, fuel: &Fuel) -> Res<Rows> {
@@ -108,7 +114,22 @@ fn multiplied(a: &Rows, b: &Rows, fuel: &Fuel) -> Res<Rows> {
     fuel.spend((a.len() * inner * width) as u64 * 16)?;
     let entry = |row: &Vec<Node>, j: usize| {
         let term = |k: usize| Node::Prod(vec![row[k].clone(), b[k][j].clone()]);
-        Node::Sum((0..inner).map(term).collect())
+        simplified(Node::Sum((0..inner).map(term).collect()), fuel)
     };
-    Ok(a.iter().map(|row| (0..width).map(|j| entry(row, j)).collect()).collect())
+    a.iter()
+        .map(|row| (0..width).map(|j| entry(row, j)).collect())
+        .collect()
+}
+
+/// A number for an entry of numbers; another entry pays for its size, which doubles with each product.
+fn simplified(entry: Node, fuel: &Fuel) -> Res<Node> {
+    if let Some(value) = rational(&entry, fuel)? {
+        return Ok(Node::Num(value, 0));
+    }
+    fuel.spend(size(&entry) * 40)?;
+    Ok(entry)
+}
+
+fn size(node: &Node) -> u64 {
+    node.children().into_iter().map(size).sum::<u64>() + 1
 }

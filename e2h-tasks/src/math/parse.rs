@@ -38,8 +38,13 @@ pub(crate) struct Parser<'a> {
 /// # Errors
 /// [`Stop::Syntax`] when the tokens are no answer, [`Stop::Limit`] when they nest too deeply.
 pub(crate) fn parse(lexed: &Lexed, fuel: &Fuel) -> Res<Node> {
-    let mut parser =
-        Parser { tokens: lexed.tokens.clone(), at: 0, depth: 0, bars: 0, fuel };
+    let mut parser = Parser {
+        tokens: lexed.tokens.clone(),
+        at: 0,
+        depth: 0,
+        bars: 0,
+        fuel,
+    };
     fuel.spend(parser.tokens.len() as u64 * 8)?;
     parser.trim();
     if parser.tokens.is_empty() {
@@ -104,7 +109,11 @@ impl Parser<'_> {
     }
 
     pub(crate) fn expect(&mut self, sign: char) -> Res<()> {
-        if self.eat(sign) { Ok(()) } else { Err(Stop::Syntax("a bracket is not closed")) }
+        if self.eat(sign) {
+            Ok(())
+        } else {
+            Err(Stop::Syntax("a bracket is not closed"))
+        }
     }
 
     /// Runs `rule` one level deeper.
@@ -141,7 +150,10 @@ impl Parser<'_> {
     }
 
     fn at_end_of_list(&self) -> bool {
-        matches!(self.peek(), None | Some(Tok::Sym(')' | ']' | '}' | '⦄' | '⟩' | '.')))
+        matches!(
+            self.peek(),
+            None | Some(Tok::Sym(')' | ']' | '}' | '⦄' | '⟩' | '.'))
+        )
     }
 
     fn group(&mut self) -> Res<Node> {
@@ -165,7 +177,11 @@ impl Parser<'_> {
             }
             items.push(self.item()?);
         }
-        if items.len() == 1 { Ok(items.remove(0)) } else { Ok(Node::List(items, joint)) }
+        if items.len() == 1 {
+            Ok(items.remove(0))
+        } else {
+            Ok(Node::List(items, joint))
+        }
     }
 
     /// `(1,2) (3,4)`: tuples side by side are a list.
@@ -199,9 +215,12 @@ impl Parser<'_> {
             return self.unit_after(node);
         }
         let label = self.eat(':') || matches!(words.last().map(String::as_str), Some("is" | "are"));
-        let money = words.iter().any(|w| matches!(w.as_str(), "USD" | "Rs" | "EUR" | "Rs."));
-        let about =
-            words.iter().all(|w| matches!(w.as_str(), "about" | "approximately" | "exactly"));
+        let money = words
+            .iter()
+            .any(|w| matches!(w.as_str(), "USD" | "Rs" | "EUR" | "Rs."));
+        let about = words
+            .iter()
+            .all(|w| matches!(w.as_str(), "about" | "approximately" | "exactly"));
         if (label || money || about) && self.at < self.tokens.len() {
             return self.item();
         }
@@ -287,13 +306,19 @@ impl Parser<'_> {
         let mut signs = Vec::new();
         while let Some(sign) = self.sign() {
             signs.push(sign);
-            terms.push(if let (Sign::Equal, Some(Tok::Word(_))) = (sign, self.peek()) {
-                self.words_first()?
-            } else {
-                self.sets()?
-            });
+            terms.push(
+                if let (Sign::Equal, Some(Tok::Word(_))) = (sign, self.peek()) {
+                    self.words_first()?
+                } else {
+                    self.sets()?
+                },
+            );
         }
-        if signs.is_empty() { Ok(terms.remove(0)) } else { Ok(Node::Rel(terms, signs)) }
+        if signs.is_empty() {
+            Ok(terms.remove(0))
+        } else {
+            Ok(Node::Rel(terms, signs))
+        }
     }
 
     fn sign(&mut self) -> Option<Sign> {
@@ -378,7 +403,11 @@ impl Parser<'_> {
             });
             self.fuel.spend(4)?;
         }
-        if terms.len() == 1 { Ok(terms.remove(0)) } else { Ok(Node::Sum(terms)) }
+        if terms.len() == 1 {
+            Ok(terms.remove(0))
+        } else {
+            Ok(Node::Sum(terms))
+        }
     }
 
     fn product(&mut self) -> Res<Node> {
@@ -416,7 +445,9 @@ impl Parser<'_> {
 
     /// Turns `2 1/3` and `2\frac13` into a sum.
     fn mixed(&mut self, factors: &mut Vec<Node>) {
-        let [.., Node::Num(whole, 0), part] = factors.as_slice() else { return };
+        let [.., Node::Num(whole, 0), part] = factors.as_slice() else {
+            return;
+        };
         let integer = whole.is_integer();
         let proper = |n: &Node| matches!(n, Node::Num(n, 0) if n.is_integer());
         match part {
@@ -435,8 +466,15 @@ impl Parser<'_> {
         match self.peek() {
             Some(Tok::Num(_)) => !after_number || self.is_plain_fraction(),
             Some(
-                Tok::Ident(_) | Tok::Call(_) | Tok::Frac | Tok::Binom | Tok::Sqrt | Tok::Big(_)
-                | Tok::Overline | Tok::Begin(_) | Tok::Digits(_),
+                Tok::Ident(_)
+                | Tok::Call(_)
+                | Tok::Frac
+                | Tok::Binom
+                | Tok::Sqrt
+                | Tok::Big(_)
+                | Tok::Overline
+                | Tok::Begin(_)
+                | Tok::Digits(_),
             ) => true,
             Some(Tok::Sym('|')) => self.bars == 0,
             Some(Tok::Sym('(')) => {
@@ -473,5 +511,9 @@ impl Parser<'_> {
 
 /// A product, or its only factor.
 pub(crate) fn product_of(mut factors: Vec<Node>) -> Node {
-    if factors.len() == 1 { factors.remove(0) } else { Node::Prod(factors) }
+    if factors.len() == 1 {
+        factors.remove(0)
+    } else {
+        Node::Prod(factors)
+    }
 }

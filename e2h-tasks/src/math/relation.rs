@@ -18,7 +18,9 @@ use super::sets;
 fn is_name(node: &Node) -> bool {
     match node {
         Node::Var(_) | Node::Apply(..) | Node::Text(_) => true,
-        Node::Prod(factors) => factors.iter().all(|f| matches!(f, Node::Var(n) if is_point(n))),
+        Node::Prod(factors) => factors
+            .iter()
+            .all(|f| matches!(f, Node::Var(n) if is_point(n))),
         Node::Call(Func::Abs, args) => args.iter().all(is_name),
         Node::Tuple(items, ..) | Node::Ratio(items) => items.iter().all(is_name),
         Node::Div(a, b) => is_name(a) && is_name(b),
@@ -33,11 +35,16 @@ fn is_point(name: &str) -> bool {
 
 /// Name and value of `x = 5`, `5 = x`, `x = 2 + 3 = 5`, `x \approx 5`.
 fn named_value(node: &Node) -> Option<(Option<Node>, Node)> {
-    let Node::Rel(terms, signs) = node else { return None };
+    let Node::Rel(terms, signs) = node else {
+        return None;
+    };
     if !signs.iter().all(|s| matches!(s, Sign::Equal | Sign::About)) {
         return None;
     }
-    let exact = signs.iter().position(|s| *s == Sign::About).map_or(terms.len(), |i| i + 1);
+    let exact = signs
+        .iter()
+        .position(|s| *s == Sign::About)
+        .map_or(terms.len(), |i| i + 1);
     let first = terms.first()?;
     if exact == 1 {
         // `x \approx 5` gives x; `\sqrt2 \approx 1.41` is the root.
@@ -76,20 +83,27 @@ pub(crate) fn value(node: &Node) -> Node {
 
 /// True when each item is a name with a value.
 pub(crate) fn are_named(items: &[Node]) -> bool {
-    items.iter().all(|item| matches!(named_value(item), Some((Some(_), _))))
+    items
+        .iter()
+        .all(|item| matches!(named_value(item), Some((Some(_), _))))
 }
 
 /// True when the names of the items are not all the same.
 pub(crate) fn names_differ(items: &[Node]) -> bool {
-    let names: Vec<Option<Node>> =
-        items.iter().map(|item| named_value(item).and_then(|(name, _)| name)).collect();
+    let names: Vec<Option<Node>> = items
+        .iter()
+        .map(|item| named_value(item).and_then(|(name, _)| name))
+        .collect();
     names.windows(2).any(|pair| pair[0] != pair[1])
 }
 
 /// `x = 1, 2, 3`: a name before the first value only.
 pub(crate) fn without_label(items: &[Node]) -> Vec<Node> {
     let mut items = items.to_vec();
-    let rest_plain = items.iter().skip(1).all(|item| !matches!(item, Node::Rel(..)));
+    let rest_plain = items
+        .iter()
+        .skip(1)
+        .all(|item| !matches!(item, Node::Rel(..)));
     if let (true, Some(first)) = (rest_plain, items.first_mut()) {
         if let Some((Some(_), value)) = named_value(first) {
             *first = value;
@@ -111,7 +125,9 @@ pub(crate) fn plain_name(node: &Node) -> Option<String> {
 
 /// Compares `pred` with a gold relation.
 pub(crate) fn compare(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
-    let Node::Rel(terms, signs) = gold else { return Err(Stop::Unsupported) };
+    let Node::Rel(terms, signs) = gold else {
+        return Err(Stop::Unsupported);
+    };
     if signs.contains(&Sign::In) && signs.len() == 1 {
         return compare_nodes(&value(gold), &value(pred), ctx);
     }
@@ -123,7 +139,9 @@ pub(crate) fn compare(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgeme
     }
     if signs.as_slice() == [Sign::Equal] {
         return match pred {
-            Node::Rel(theirs, s) if s.as_slice() == [Sign::Equal] => equation(terms, theirs, ctx.fuel),
+            Node::Rel(theirs, s) if s.as_slice() == [Sign::Equal] => {
+                equation(terms, theirs, ctx.fuel)
+            }
             Node::Rel(..) => Ok(differ("another relation")),
             _ => Ok(differ("an equation is expected")),
         };
@@ -147,7 +165,11 @@ fn against_value(
     let Some((their_name, their_value)) = named_value(pred) else {
         if let (Node::Rel(a, x), Node::Rel(b, y)) = (gold, pred) {
             let equations = x.as_slice() == [Sign::Equal] && y.as_slice() == [Sign::Equal];
-            return if equations { equation(a, b, ctx.fuel) } else { Ok(differ("another relation")) };
+            return if equations {
+                equation(a, b, ctx.fuel)
+            } else {
+                Ok(differ("another relation"))
+            };
         }
         return compare_nodes(gold_value, pred, ctx);
     };
@@ -167,7 +189,11 @@ fn against_value(
             return equation(a, b, ctx.fuel);
         }
     }
-    Ok(differ(if clash { "another name" } else { "the values differ" }))
+    Ok(differ(if clash {
+        "another name"
+    } else {
+        "the values differ"
+    }))
 }
 
 /// The same name; for functions the letter counts, unless names are compared strictly.
@@ -183,24 +209,37 @@ fn same_name(a: &Node, b: &Node, ctx: Context<'_>) -> bool {
 
 /// Two equations with the same solutions up to a constant factor.
 fn equation(gold: &[Node], pred: &[Node], fuel: &Fuel) -> Res<Judgement> {
-    let ([a, b], [c, d]) = (gold, pred) else { return Ok(differ("another relation")) };
+    let ([a, b], [c, d]) = (gold, pred) else {
+        return Ok(differ("another relation"));
+    };
     let (left, right) = (a.minus(b), c.minus(d));
-    let mut atoms = Atoms { list: Vec::new(), fuel };
-    let forms = atoms.normal(&left).and_then(|g| Ok((g, atoms.normal(&right)?)));
+    let mut atoms = Atoms {
+        list: Vec::new(),
+        fuel,
+    };
+    let forms = atoms
+        .normal(&left)
+        .and_then(|g| Ok((g, atoms.normal(&right)?)));
     let Ok((g, p)) = forms else {
         let forward = same(a, c, fuel)?.equal && same(b, d, fuel)?.equal;
         let back = forward || same(a, d, fuel)?.equal && same(b, c, fuel)?.equal;
-        return Ok(if back { agree("the same sides") } else { differ("the equations differ") });
+        return Ok(if back {
+            agree("the same sides")
+        } else {
+            differ("the equations differ")
+        });
     };
     let (Some((_, x)), Some((_, y))) = (g.num.0.last_key_value(), p.num.0.last_key_value()) else {
         return Ok(differ("the equations differ"));
     };
     let (x, y) = (x.clone(), y.clone());
-    let scaled = |poly: &super::poly::Poly, by| {
-        atoms.mul(poly, &super::poly::Poly::constant(by))
-    };
+    let scaled = |poly: &super::poly::Poly, by| atoms.mul(poly, &super::poly::Poly::constant(by));
     let equal = scaled(&g.num, y)? == scaled(&p.num, x)?;
-    Ok(if equal { agree("the same equation") } else { differ("the equations differ") })
+    Ok(if equal {
+        agree("the same equation")
+    } else {
+        differ("the equations differ")
+    })
 }
 
 /// Gold is an inequality or a chain of them.
@@ -220,11 +259,9 @@ fn inequality(
         return Ok(found);
     }
     match pred {
-        Node::Rel(theirs, s) if signs.len() == 1 && s.len() == 1 => scaled_inequality(
-            (terms, signs[0]),
-            (theirs, s[0]),
-            ctx.fuel,
-        ),
+        Node::Rel(theirs, s) if signs.len() == 1 && s.len() == 1 => {
+            scaled_inequality((terms, signs[0]), (theirs, s[0]), ctx.fuel)
+        }
         _ => Ok(found),
     }
 }
@@ -243,13 +280,22 @@ fn scaled_inequality(
     (pred, theirs): (&[Node], Sign),
     fuel: &Fuel,
 ) -> Res<Judgement> {
-    let ([a, b], [c, d]) = (gold, pred) else { return Ok(differ("the relations differ")) };
+    let ([a, b], [c, d]) = (gold, pred) else {
+        return Ok(differ("the relations differ"));
+    };
     if !a.has_names() && !b.has_names() {
         return Ok(differ("the relations differ"));
     }
-    let mut atoms = Atoms { list: Vec::new(), fuel };
-    let forms = atoms.normal(&a.minus(b)).and_then(|g| Ok((g, atoms.normal(&c.minus(d))?)));
-    let Ok((g, p)) = forms else { return Ok(differ("the relations differ")) };
+    let mut atoms = Atoms {
+        list: Vec::new(),
+        fuel,
+    };
+    let forms = atoms
+        .normal(&a.minus(b))
+        .and_then(|g| Ok((g, atoms.normal(&c.minus(d))?)));
+    let Ok((g, p)) = forms else {
+        return Ok(differ("the relations differ"));
+    };
     if g.den.as_constant().is_none() || p.den.as_constant().is_none() {
         return Ok(differ("the relations differ"));
     }
@@ -258,9 +304,7 @@ fn scaled_inequality(
     };
     let (x, y) = (x.clone(), y.clone());
     let turned = g.num.leads_negative() != p.num.leads_negative();
-    let scaled = |poly: &super::poly::Poly, by| {
-        atoms.mul(poly, &super::poly::Poly::constant(by))
-    };
+    let scaled = |poly: &super::poly::Poly, by| atoms.mul(poly, &super::poly::Poly::constant(by));
     let multiple = scaled(&g.num, y)? == scaled(&p.num, x)?;
     let theirs = if turned { theirs.flipped() } else { theirs };
     Ok(if multiple && theirs == sign {

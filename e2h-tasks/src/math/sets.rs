@@ -43,8 +43,12 @@ enum Shape {
 /// True when `node` is written as a set of reals other than a plain list or pair.
 pub(crate) fn is_set_like(node: &Node) -> bool {
     match node {
-        Node::Union(_) | Node::Intersection(_) | Node::Without(..) | Node::Empty | Node::Reals => true,
-        Node::Tuple(items, open, close) => items.len() == 2 && (*open || *close || has_infinity(items)),
+        Node::Union(_) | Node::Intersection(_) | Node::Without(..) | Node::Empty | Node::Reals => {
+            true
+        }
+        Node::Tuple(items, open, close) => {
+            items.len() == 2 && (*open || *close || has_infinity(items))
+        }
         Node::Rel(_, signs) => {
             signs.contains(&Sign::In) || signs.iter().any(|sign| sign.is_inequality())
         }
@@ -54,7 +58,9 @@ pub(crate) fn is_set_like(node: &Node) -> bool {
 }
 
 fn has_infinity(items: &[Node]) -> bool {
-    items.iter().any(|item| end(item).is_ok_and(|end| !matches!(end, End::At(_))))
+    items
+        .iter()
+        .any(|item| end(item).is_ok_and(|end| !matches!(end, End::At(_))))
 }
 
 /// Decides whether two sets have the same elements.
@@ -94,7 +100,12 @@ fn end(node: &Node) -> Res<End> {
 
 fn shape(node: &Node, fuel: &Fuel) -> Res<Shape> {
     fuel.spend(16)?;
-    let all = |parts: &[Node]| parts.iter().map(|p| shape(p, fuel)).collect::<Res<Vec<_>>>();
+    let all = |parts: &[Node]| {
+        parts
+            .iter()
+            .map(|p| shape(p, fuel))
+            .collect::<Res<Vec<_>>>()
+    };
     match node {
         Node::Reals => Ok(Shape::Interval(End::Below, false, End::Above, false)),
         Node::Empty => Ok(Shape::Points(Vec::new())),
@@ -104,13 +115,20 @@ fn shape(node: &Node, fuel: &Fuel) -> Res<Shape> {
         },
         Node::Set(items) => {
             let plain = items.iter().all(|i| i.is_expression() && !i.has_names());
-            if plain { Ok(Shape::Points(items.clone())) } else { Err(Stop::Unsupported) }
+            if plain {
+                Ok(Shape::Points(items.clone()))
+            } else {
+                Err(Stop::Unsupported)
+            }
         }
-        Node::Union(parts) | Node::List(parts, Joint::Or | Joint::Comma) => Ok(Shape::Any(all(parts)?)),
+        Node::Union(parts) | Node::List(parts, Joint::Or | Joint::Comma) => {
+            Ok(Shape::Any(all(parts)?))
+        }
         Node::Intersection(parts) | Node::List(parts, Joint::And) => Ok(Shape::All(all(parts)?)),
-        Node::Without(a, b) => {
-            Ok(Shape::All(vec![shape(a, fuel)?, Shape::Not(Box::new(shape(b, fuel)?))]))
-        }
+        Node::Without(a, b) => Ok(Shape::All(vec![
+            shape(a, fuel)?,
+            Shape::Not(Box::new(shape(b, fuel)?)),
+        ])),
         Node::Rel(terms, signs) => relation(terms, signs, fuel),
         _ => Err(Stop::Unsupported),
     }
@@ -129,7 +147,11 @@ fn relation(terms: &[Node], signs: &[Sign], fuel: &Fuel) -> Res<Shape> {
             _ => pair(left, *sign, right, fuel)?,
         });
     }
-    Ok(if parts.len() == 1 { parts.remove(0) } else { Shape::All(parts) })
+    Ok(if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        Shape::All(parts)
+    })
 }
 
 /// The solutions of one relation in one unknown.
@@ -152,7 +174,11 @@ fn is_subject(node: &Node) -> bool {
 
 fn subject(node: &Node, sign: Sign, value: &Node) -> Res<Shape> {
     let half = half_line(sign, value.clone())?;
-    Ok(if matches!(node, Node::Call(..)) { Shape::Mirror(Box::new(half)) } else { half })
+    Ok(if matches!(node, Node::Call(..)) {
+        Shape::Mirror(Box::new(half))
+    } else {
+        half
+    })
 }
 
 fn half_line(sign: Sign, value: Node) -> Res<Shape> {
@@ -173,12 +199,22 @@ fn half_line(sign: Sign, value: Node) -> Res<Shape> {
 /// The solutions of `left sign right`, linear in its only variable.
 fn linear(left: &Node, sign: Sign, right: &Node, fuel: &Fuel) -> Res<Shape> {
     let difference = left.minus(right);
-    let Some(name) = only_variable(&difference) else { return Err(Stop::Unsupported) };
-    let mut atoms = Atoms { list: Vec::new(), fuel };
+    let Some(name) = only_variable(&difference) else {
+        return Err(Stop::Unsupported);
+    };
+    let mut atoms = Atoms {
+        list: Vec::new(),
+        fuel,
+    };
     let form = atoms.normal(&difference)?;
     let id = atoms.id(super::poly::Atom::Var(name.clone()))?;
     let degree_one = form.den.as_constant().is_some()
-        && form.num.0.keys().flatten().all(|(atom, e)| *atom != id || *e == 1.into());
+        && form
+            .num
+            .0
+            .keys()
+            .flatten()
+            .all(|(atom, e)| *atom != id || *e == 1.into());
     if !degree_one {
         return Err(Stop::Unsupported);
     }
@@ -350,16 +386,28 @@ fn mirror_cell(cell: usize, ends: &[Node], fuel: &Fuel) -> Res<usize> {
         return of(cell / 2);
     }
     // An open cell: just above the mirror of its upper end.
-    if cell / 2 < ends.len() { Ok(of(cell / 2)? + 1) } else { Ok(0) }
+    if cell / 2 < ends.len() {
+        Ok(of(cell / 2)? + 1)
+    } else {
+        Ok(0)
+    }
 }
 
 /// True when both sides are chains of the same relations up to reading direction, term by term.
-pub(crate) fn same_chain(gold: (&[Node], &[Sign]), pred: (&[Node], &[Sign]), fuel: &Fuel) -> Res<bool> {
+pub(crate) fn same_chain(
+    gold: (&[Node], &[Sign]),
+    pred: (&[Node], &[Sign]),
+    fuel: &Fuel,
+) -> Res<bool> {
     if gold.0.len() != pred.0.len() {
         return Ok(false);
     }
     let forward = gold.1 == pred.1 && all_same(gold.0.iter().zip(pred.0), fuel)?;
-    let flipped = gold.1.iter().zip(pred.1.iter().rev()).all(|(a, b)| *a == b.flipped());
+    let flipped = gold
+        .1
+        .iter()
+        .zip(pred.1.iter().rev())
+        .all(|(a, b)| *a == b.flipped());
     Ok(forward || flipped && all_same(gold.0.iter().zip(pred.0.iter().rev()), fuel)?)
 }
 

@@ -11,8 +11,8 @@
 //! - The verdict depends on the row's answer and the completion alone.
 
 use e2h_core::{
-    Error, Level, LevelSpec, Outcome as ScoreOutcome, Problem, Prompt, Result, RewardPart, Score, Split,
-    Stream, Task,
+    Error, Level, LevelSpec, Outcome as ScoreOutcome, Problem, Prompt, Result, RewardPart, Score,
+    Split, Stream, Task,
 };
 use serde_json::Value;
 
@@ -60,8 +60,12 @@ impl Kind {
     fn levels(self) -> Vec<LevelSpec> {
         let spec = |label: String, ood| LevelSpec { label, ood };
         match self {
-            Self::Math => (1..=5).map(|n| spec(format!("level {n}"), n == 5)).collect(),
-            _ => ["trivial", "easy", "medium", "hard"].map(|n| spec(n.to_owned(), false)).into(),
+            Self::Math => (1..=5)
+                .map(|n| spec(format!("level {n}"), n == 5))
+                .collect(),
+            _ => ["trivial", "easy", "medium", "hard"]
+                .map(|n| spec(n.to_owned(), false))
+                .into(),
         }
     }
 }
@@ -82,7 +86,10 @@ macro_rules! task {
         impl $name {
             /// The task.
             pub fn new() -> Self {
-                Self(Rows { kind: Kind::$kind, levels: Kind::$kind.levels() })
+                Self(Rows {
+                    kind: Kind::$kind,
+                    levels: Kind::$kind.levels(),
+                })
             }
         }
 
@@ -124,13 +131,29 @@ macro_rules! task {
     };
 }
 
-task!(MathTask, Math, "MATH: competition problems with answers in LaTeX; level 5 is out of distribution.");
-task!(Gsm8kTask, Gsm8k, "GSM8K: word problems whose answer is one number; levels are quartiles.");
-task!(AquaTask, Aqua, "AQuA: multiple choice from A to E; levels are quartiles.");
+task!(
+    MathTask,
+    Math,
+    "MATH: competition problems with answers in LaTeX; level 5 is out of distribution."
+);
+task!(
+    Gsm8kTask,
+    Gsm8k,
+    "GSM8K: word problems whose answer is one number; levels are quartiles."
+);
+task!(
+    AquaTask,
+    Aqua,
+    "AQuA: multiple choice from A to E; levels are quartiles."
+);
 
 impl Rows {
     fn malformed(&self, field: &'static str, problem: &str) -> Error {
-        Error::MalformedProblem { task: self.kind.name().to_owned(), field, problem: problem.to_owned() }
+        Error::MalformedProblem {
+            task: self.kind.name().to_owned(),
+            field,
+            problem: problem.to_owned(),
+        }
     }
 
     fn no_generator(&self, level: Level, split: Split) -> Error {
@@ -144,18 +167,26 @@ impl Rows {
         }
         Error::Exhausted {
             task: self.kind.name().to_owned(),
-            what: format!("generator for {level}, {}: its rows come from files", split.name()),
+            what: format!(
+                "generator for {level}, {}: its rows come from files",
+                split.name()
+            ),
             attempts: 0,
         }
     }
 
     /// The question with its options, one a line.
     fn question(&self, problem: &Problem) -> Result<String> {
-        let question = problem.question.as_str().ok_or_else(|| self.malformed("question", "is not a text"))?;
+        let question = problem
+            .question
+            .as_str()
+            .ok_or_else(|| self.malformed("question", "is not a text"))?;
         let mut text = question.trim().to_owned();
         let options = problem.extra.get("options").and_then(Value::as_array);
         for option in options.into_iter().flatten() {
-            let option = option.as_str().ok_or_else(|| self.malformed("options", "are not texts"))?;
+            let option = option
+                .as_str()
+                .ok_or_else(|| self.malformed("options", "are not texts"))?;
             text.push('\n');
             text.push_str(option.trim());
         }
@@ -197,7 +228,12 @@ impl Rows {
         })
     }
 
-    fn judged(&self, problem: &Problem, answer: &str, parts: impl Fn(f64) -> Vec<RewardPart>) -> Score {
+    fn judged(
+        &self,
+        problem: &Problem,
+        answer: &str,
+        parts: impl Fn(f64) -> Vec<RewardPart>,
+    ) -> Score {
         let verdict = match self.question(problem).and_then(|_| self.gold(problem)) {
             Ok(gold) => self.kind.grade(&gold, answer),
             Err(error) => return Score::unverifiable(error.to_string()),
@@ -240,7 +276,11 @@ mod tests {
             let problem = problem(task.name(), answer);
             let complete = |a: &str| format!("so</think>\n<answer>{a}</answer>");
             let score = task.score(&problem, &complete(right));
-            assert!(score.is_correct() && (score.reward - 1.0).abs() < 1e-12, "{}", task.name());
+            assert!(
+                score.is_correct() && (score.reward - 1.0).abs() < 1e-12,
+                "{}",
+                task.name()
+            );
             let score = task.score(&problem, &complete(wrong));
             assert_eq!(score.outcome, ScoreOutcome::Wrong, "{}", task.name());
             assert!((score.reward - 0.1).abs() < 1e-12);
@@ -273,7 +313,8 @@ mod tests {
     #[test]
     fn options_belong_to_the_prompt() {
         let mut row = problem("aqua", json!("A"));
-        row.extra.insert("options".to_owned(), json!(["A)1", "B)2"]));
+        row.extra
+            .insert("options".to_owned(), json!(["A)1", "B)2"]));
         let prompt = AquaTask::new().prompt(&row).expect("well formed");
         assert!(prompt.user.contains("\nA)1\nB)2\n"), "{}", prompt.user);
     }

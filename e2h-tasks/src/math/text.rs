@@ -13,13 +13,22 @@ pub(crate) fn form_key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     let mut rest = text.trim().trim_end_matches('.');
     while let Some(c) = rest.chars().next() {
-        let skip = ["\\left", "\\right", "\\!", "\\,", "\\;", "\\ ", "\\displaystyle", "\\quad"]
-            .iter()
-            .find(|mark| rest.starts_with(**mark))
-            .filter(|mark| {
-                let after = rest[mark.len()..].chars().next();
-                mark.len() == 2 || !after.is_some_and(|a| a.is_ascii_alphabetic())
-            });
+        let skip = [
+            "\\left",
+            "\\right",
+            "\\!",
+            "\\,",
+            "\\;",
+            "\\ ",
+            "\\displaystyle",
+            "\\quad",
+        ]
+        .iter()
+        .find(|mark| rest.starts_with(**mark))
+        .filter(|mark| {
+            let after = rest[mark.len()..].chars().next();
+            mark.len() == 2 || !after.is_some_and(|a| a.is_ascii_alphabetic())
+        });
         if let Some(mark) = skip {
             rest = &rest[mark.len()..];
         } else if rest.starts_with("\\dfrac") || rest.starts_with("\\tfrac") {
@@ -30,7 +39,11 @@ pub(crate) fn form_key(text: &str) -> String {
             if c.is_whitespace() {
                 // A space counts only between two letters or two digits.
                 let last = key.chars().last().is_some_and(char::is_alphanumeric);
-                let next = rest.trim_start().chars().next().is_some_and(char::is_alphanumeric);
+                let next = rest
+                    .trim_start()
+                    .chars()
+                    .next()
+                    .is_some_and(char::is_alphanumeric);
                 if last && next && !key.ends_with(' ') {
                     key.push(' ');
                 }
@@ -72,13 +85,22 @@ pub(crate) fn words_key(text: &str) -> String {
             _ => plain.push(' '),
         }
     }
-    let words = plain.split_whitespace().filter(|w| !matches!(*w, "the" | "a" | "an"));
+    let words = plain
+        .split_whitespace()
+        .filter(|w| !matches!(*w, "the" | "a" | "an"));
     let key = words.collect::<Vec<_>>().join(" ");
-    if key.is_empty() { plain.trim().to_owned() } else { key }
+    if key.is_empty() {
+        plain.trim().to_owned()
+    } else {
+        key
+    }
 }
 
 fn is_wrapper(name: &str) -> bool {
-    matches!(name, "boxed" | "left" | "right" | "mathbf" | "quad" | "displaystyle" | "overline")
+    matches!(
+        name,
+        "boxed" | "left" | "right" | "mathbf" | "quad" | "displaystyle" | "overline"
+    )
 }
 
 /// The choice letter of an answer such as `(C)`, `C.`, `\textbf{(C) } 42` or `Option C`.
@@ -102,9 +124,27 @@ pub(crate) fn choice(text: &str) -> Option<char> {
 /// The value of a number word up to twenty.
 pub(crate) fn number_word(word: &str) -> Option<i64> {
     const WORDS: [&str; 21] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-        "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-        "nineteen", "twenty",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
     WORDS.iter().position(|w| *w == word).map(|i| i as i64)
 }
@@ -124,14 +164,25 @@ mod tests {
 
     #[test]
     fn spacing_does_not_change_a_form() {
-        assert_eq!(form_key("\\left( 3, \\dfrac{1}{2}\\right)."), form_key("(3,\\frac{1}{2})"));
+        assert_eq!(
+            form_key("\\left( 3, \\dfrac{1}{2}\\right)."),
+            form_key("(3,\\frac{1}{2})")
+        );
         assert_ne!(form_key("1 2"), form_key("12"));
         assert_ne!(form_key("\\leftarrow"), form_key("arrow"));
     }
 
     #[test]
     fn choices_are_read_in_any_dress() {
-        for text in ["(C)", "c", "C.", "\\textbf{(C) } 42", "Option C", "\\text{C}", "C: 42"] {
+        for text in [
+            "(C)",
+            "c",
+            "C.",
+            "\\textbf{(C) } 42",
+            "Option C",
+            "\\text{C}",
+            "C: 42",
+        ] {
             assert_eq!(choice(text), Some('C'), "{text}");
         }
         assert_eq!(choice("not C"), None);
