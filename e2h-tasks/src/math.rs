@@ -17,7 +17,8 @@
 //! # Source
 //! Own work. The kinds of answers are those of MATH (Hendrycks et al. 2021) and of Math-Verify's tests.
 //! # Deviations
-//! The conventions are listed in [`compare`](self) order in `compare.rs`, `relation.rs` and `numerals.rs`.
+//! The conventions are listed in the `Deviations` of `compare.rs`, `quantity.rs`, `relation.rs`, `sets.rs` and
+//! `numerals.rs`; [`Options`] holds those on which users differ.
 //! # Invariants
 //! - Total: no text panics, and work is bounded by counting.
 //! - A verdict depends on the two texts and the options alone.
@@ -27,12 +28,16 @@ mod ast;
 mod atom;
 mod ball;
 mod bracket;
+mod call;
+mod cells;
+mod command;
 mod compare;
 mod complex;
 mod equal;
 mod eval;
 mod extract;
 pub mod gsm8k;
+mod item;
 mod lex;
 mod limits;
 mod matrix;
@@ -41,13 +46,16 @@ mod number;
 mod numerals;
 mod parse;
 mod poly;
+mod quantity;
 mod relation;
 mod series;
 mod sets;
+mod sign_list;
 mod tables;
 mod task;
 mod text;
 mod units;
+mod word;
 
 use std::borrow::Cow;
 
@@ -123,6 +131,9 @@ pub fn grade(gold: &str, pred: &str) -> Verdict {
 /// Grades the answer text `pred` against the answer text `gold`.
 pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
     let (gold, pred) = (strip(gold), strip(pred));
+    if gold.is_empty() {
+        return Verdict::new(Outcome::Unverifiable, "there is no gold answer");
+    }
     if pred.is_empty() {
         return Verdict::new(Outcome::Different, "there is no answer");
     }
@@ -141,12 +152,13 @@ pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
     let result = judge(gold, pred, context(&fuel));
     let unread = matches!(result, Err(Stop::Syntax(_)));
     let first = judged(result);
-    if unread && is_prose(pred) {
-        if let Some(inner) = extract(pred).filter(|inner| inner != pred) {
-            let second = judged(judge(gold, strip(&inner), context(&fuel)));
-            if second.is_equal() {
-                return second;
-            }
+    if unread
+        && is_prose(pred)
+        && let Some(inner) = extract(pred).filter(|inner| inner != pred)
+    {
+        let second = judged(judge(gold, strip(&inner), context(&fuel)));
+        if second.is_equal() {
+            return second;
         }
     }
     first
@@ -192,18 +204,18 @@ fn is_prose(text: &str) -> bool {
 }
 
 fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement> {
-    if let Some(letter) = gold_choice(gold) {
-        if let Some(theirs) = text::choice(pred) {
-            let how = if letter == theirs {
-                "the same choice"
-            } else {
-                "another choice"
-            };
-            return Ok(compare::Judgement {
-                equal: letter == theirs,
-                how,
-            });
-        }
+    if let Some(letter) = gold_choice(gold)
+        && let Some(theirs) = text::choice(pred)
+    {
+        let how = if letter == theirs {
+            "the same choice"
+        } else {
+            "another choice"
+        };
+        return Ok(compare::Judgement {
+            equal: letter == theirs,
+            how,
+        });
     }
     let same_words = || text::words_key(gold) == text::words_key(pred);
     let gold_node = match read(gold, Comma::Group, context) {
@@ -217,6 +229,16 @@ fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement
             };
         }
     };
+    if let Node::Text(words) = &gold_node.0 {
+        // `It is Monday`: the words after the last `is`.
+        let (ours, theirs) = (text::words_key(words), text::words_key(pred));
+        if theirs
+            .rsplit_once(" is ")
+            .is_some_and(|(_, rest)| rest == ours)
+        {
+            return Ok(compare::agree("the same words"));
+        }
+    }
     if is_words(&gold_node.0) && same_words() {
         return Ok(compare::agree("the same words"));
     }
@@ -245,7 +267,7 @@ fn is_words(node: &Node) -> bool {
 fn read(text: &str, comma: Comma, context: Context<'_>) -> Res<(Node, bool)> {
     let lexed = lex::lex(text, comma)?;
     let node = parse::parse(&lexed, context.fuel)?;
-    Ok((compare::expand(&node), lexed.ambiguous))
+    Ok((sign_list::expand(&node), lexed.ambiguous))
 }
 
 /// An answer as a tree.

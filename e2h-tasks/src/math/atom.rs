@@ -15,7 +15,7 @@ use super::ast::{Const, Func, Node};
 use super::lex::Tok;
 use super::limits::{Res, Stop};
 use super::number;
-use super::parse::{Parser, product_of};
+use super::parse::Parser;
 
 impl Parser<'_> {
     /// An atom with its powers, factorials and subscripts.
@@ -134,11 +134,11 @@ impl Parser<'_> {
                 _ => {}
             }
         }
-        if let Some(Tok::Word(word)) = self.peek() {
-            if matches!(word.as_str(), "th" | "st" | "nd" | "rd") {
-                self.at += 1;
-                return Ok((base, true));
-            }
+        if let Some(Tok::Word(word)) = self.peek()
+            && matches!(word.as_str(), "th" | "st" | "nd" | "rd")
+        {
+            self.at += 1;
+            return Ok((base, true));
         }
         let exponent = self.deeper(|parser| {
             let mut negative = false;
@@ -171,15 +171,11 @@ impl Parser<'_> {
         let index = self.raw_index()?;
         match &node {
             Node::Num(value, 0) if value.is_integer() => {
-                let base = index
-                    .parse()
-                    .map_err(|_| Stop::Syntax("a base is not a number"))?;
+                let base = base_of(&index)?;
                 number::based(&value.to_integer().to_string(), base)
             }
             Node::Based(digits, 0, _) => {
-                let base = index
-                    .parse()
-                    .map_err(|_| Stop::Syntax("a base is not a number"))?;
+                let base = base_of(&index)?;
                 number::based(digits, base)
             }
             Node::Var(name) => Ok(Node::Var(format!("{name}_{index}"))),
@@ -220,7 +216,7 @@ impl Parser<'_> {
         Err(Stop::Syntax("a brace is not closed"))
     }
 
-    fn atom(&mut self) -> Res<Node> {
+    pub(crate) fn atom(&mut self) -> Res<Node> {
         let Some(tok) = self.peek().cloned() else {
             return Err(Stop::Syntax("the answer breaks off"));
         };
@@ -328,12 +324,13 @@ impl Parser<'_> {
             return self.applied(name.to_owned());
         }
         // `x1 = 5`: an index written beside its letter.
-        if let (Some(Tok::Num(index)), Some(Tok::Sym('='))) = (self.peek(), self.peek_at(1)) {
-            if !self.tokens.get(self.at).is_some_and(|t| t.spaced) && !index.contains('.') {
-                let name = format!("{name}_{index}");
-                self.at += 1;
-                return Ok(Node::Var(name));
-            }
+        if let (Some(Tok::Num(index)), Some(Tok::Sym('='))) = (self.peek(), self.peek_at(1))
+            && !self.tokens.get(self.at).is_some_and(|t| t.spaced)
+            && !index.contains('.')
+        {
+            let name = format!("{name}_{index}");
+            self.at += 1;
+            return Ok(Node::Var(name));
         }
         match name {
             "e" => Ok(Node::Const(Const::E)),
@@ -354,135 +351,6 @@ impl Parser<'_> {
             },
         ))
     }
-
-    /// The argument of a command: a brace group or one character.
-    pub(crate) fn argument(&mut self) -> Res<Node> {
-        match self.peek() {
-            Some(Tok::Sym('{')) => self.deeper(Self::braces),
-            Some(Tok::Num(text)) if text.len() > 1 && text.bytes().all(|b| b.is_ascii_digit()) => {
-                let (first, rest) = (text[..1].to_owned(), text[1..].to_owned());
-                if let Some(token) = self.tokens.get_mut(self.at) {
-                    token.tok = Tok::Num(rest);
-                    token.spaced = false;
-                }
-                number::literal(&first, self.fuel)
-            }
-            Some(Tok::Sym('}' | ')' | ']' | '⦄' | ',')) | None => {
-                Err(Stop::Syntax("a command has no argument"))
-            }
-            _ => self.deeper(Self::atom),
-        }
-    }
-
-    /// A brace group, with `\over` and `\choose`.
-    pub(crate) fn braces(&mut self) -> Res<Node> {
-        self.expect('{')?;
-        let bars = std::mem::take(&mut self.bars);
-        let mut inside = self.answer()?;
-        if self.eat('⨸') {
-            inside = Node::Div(Box::new(inside), Box::new(self.answer()?));
-        } else if self.eat('⨹') {
-            inside = Node::Call(Func::Binomial, vec![inside, self.answer()?]);
-        }
-        self.bars = bars;
-        self.expect('}')?;
-        Ok(inside)
-    }
-
-    fn root(&mut self) -> Res<Node> {
-        self.at += 1;
-        let mut index = Node::int(2);
-        if self.eat('[') {
-            index = self.sum()?;
-            self.expect(']')?;
-        }
-        let radicand = self.argument()?;
-        Ok(Node::Root(Box::new(radicand), Box::new(index)))
-    }
-
-    fn call(&mut self, func: Func) -> Res<Node> {
-        self.at += 1;
-        let mut base = None;
-        let mut power = None;
-        for _ in 0..2 {
-            if self.eat('_') {
-                base = Some(self.argument()?);
-            } else if self.eat('^') {
-                power = Some(self.deeper(|p| {
-                    if p.eat('-') {
-                        Ok(Node::neg(p.argument()?))
-                    } else {
-                        p.argument()
-                    }
-                })?);
-            }
-        }
-        let mut args = self.call_arguments()?;
-        let mut func = func;
-        if let (Func::Log, Some(base)) = (func, base) {
-            func = Func::LogBase;
-            args.insert(0, base);
-        }
-        let inverse = power == Some(Node::neg(Node::int(1)));
-        let func = match (func, inverse) {
-            (Func::Sin, true) => Func::Asin,
-            (Func::Cos, true) => Func::Acos,
-            (Func::Tan, true) => Func::Atan,
-            (func, _) => func,
-        };
-        let call = Node::Call(func, args);
-        Ok(match power {
-            Some(power) if !inverse => Node::Pow(Box::new(call), Box::new(power)),
-            _ => call,
-        })
-    }
-
-    /// Arguments in parentheses, or the factors up to the next sign or function.
-    fn call_arguments(&mut self) -> Res<Vec<Node>> {
-        if self.is('(') || self.is('{') {
-            let close = if self.is('(') { ')' } else { '}' };
-            self.at += 1;
-            let bars = std::mem::take(&mut self.bars);
-            let inside = self.deeper(Self::answer)?;
-            self.bars = bars;
-            self.expect(close)?;
-            return Ok(match inside {
-                Node::List(items, _) => items,
-                one => vec![one],
-            });
-        }
-        let negative = self.eat('-');
-        let mut factors = Vec::new();
-        loop {
-            let more = match self.peek() {
-                Some(Tok::Call(_)) => factors.is_empty(),
-                Some(
-                    Tok::Num(_)
-                    | Tok::Ident(_)
-                    | Tok::Frac
-                    | Tok::Binom
-                    | Tok::Sqrt
-                    | Tok::Sym('π' | '{'),
-                ) => true,
-                Some(Tok::Sym('(' | '|' | '∞')) => factors.is_empty(),
-                _ => false,
-            };
-            if !more {
-                break;
-            }
-            let factor = self.power()?;
-            factors.push(factor);
-        }
-        if factors.is_empty() {
-            return Err(Stop::Syntax("a function has no argument"));
-        }
-        let product = product_of(factors);
-        Ok(vec![if negative {
-            Node::neg(product)
-        } else {
-            product
-        }])
-    }
 }
 
 fn primed(node: Node) -> Res<Node> {
@@ -500,4 +368,14 @@ fn push_plain(tok: &Tok, text: &mut String) {
         Tok::Sym(sign) => text.push(*sign),
         _ => text.push('?'),
     }
+}
+
+/// The base that a subscript names, in digits or as a word.
+fn base_of(index: &str) -> Res<u32> {
+    let word = || super::text::number_word(&index.to_lowercase()).and_then(|n| n.try_into().ok());
+    index
+        .parse()
+        .ok()
+        .or_else(word)
+        .ok_or(Stop::Syntax("a base is not a number"))
 }

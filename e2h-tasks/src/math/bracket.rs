@@ -16,7 +16,7 @@ impl Parser<'_> {
     /// An atom that begins with `sign`.
     pub(crate) fn bracketed(&mut self, sign: char) -> Res<Node> {
         let node = match sign {
-            '(' | '[' => return self.tuple(sign == '['),
+            '(' | '[' | ']' => return self.tuple(sign == '['),
             '⟨' => {
                 self.at += 1;
                 let inside = self.inside('⟩')?;
@@ -71,7 +71,8 @@ impl Parser<'_> {
         let inside = self.deeper(Self::answer)?;
         self.bars = bars;
         let close_square = self.is(']');
-        if !close_square && !self.is(')') {
+        // `]0, 1[` is the open interval.
+        if !close_square && !self.is(')') && !self.is('[') {
             return Err(Stop::Syntax("a bracket is not closed"));
         }
         self.at += 1;

@@ -3,20 +3,18 @@
 //! # Source
 //! Own work; the cases follow the kinds of answers of MATH and of Math-Verify's own tests.
 //! # Deviations
-//! 1. A percentage is compared by the number before the sign: `20\%` is `20`, not `1/5`.
-//! 2. A missing unit or degree sign does not matter; a wrong one does.
-//! 3. A decimal of ten or more significant digits may be the gold value rounded or cut off.
-//! 4. A bare list may stand for a gold tuple in the same order; brackets of another kind may not.
+//! 1. A bare list may stand for a gold tuple in the same order; brackets of another kind may not.
+//! 2. An item of a list may be repeated, but not left out.
 //! # Invariants
 //! - Equal is only said when each part of the gold answer found its equal in the other.
 
 use num_rational::BigRational;
-use num_traits::Signed;
 
 use super::Options;
-use super::ast::{Joint, Node};
-use super::equal::{Equality, rounds_to, same};
+use super::ast::Node;
+use super::equal::{Equality, same};
 use super::limits::{Fuel, Res, Stop};
+use super::quantity::quantity;
 use super::units::Unit;
 use super::{matrix, relation, sets, text};
 
@@ -37,9 +35,6 @@ pub(crate) fn differ(how: &'static str) -> Judgement {
 pub(crate) fn agree(how: &'static str) -> Judgement {
     Judgement { equal: true, how }
 }
-
-/// Decimals of at least so many significant digits may be rounded values.
-const ROUNDED_DIGITS: u64 = 10;
 
 /// Compares `pred` with `gold`.
 ///
@@ -119,141 +114,6 @@ fn same_throughout(gold: &Node, items: &[Node], ctx: Context<'_>) -> Res<Judgeme
     Ok(differ("the answer lists a value several times"))
 }
 
-/// The layers around a value.
-struct Layers<'n> {
-    core: &'n Node,
-    unit: Option<&'n Unit>,
-    percent: bool,
-    degree: bool,
-}
-
-fn layers(node: &Node) -> Layers<'_> {
-    match node {
-        Node::Unit(inner, unit) => Layers {
-            unit: Some(unit),
-            ..layers(inner)
-        },
-        Node::Percent(inner) => Layers {
-            percent: true,
-            ..layers(inner)
-        },
-        Node::Degree(inner) => Layers {
-            degree: true,
-            ..layers(inner)
-        },
-        Node::Neg(inner) if matches!(**inner, Node::Percent(_) | Node::Degree(_)) => Layers {
-            core: node,
-            ..layers(inner)
-        },
-        core => Layers {
-            core,
-            unit: None,
-            percent: false,
-            degree: false,
-        },
-    }
-}
-
-/// Moves a minus sign under percent and degree signs, so that layers lie outside.
-fn sign_inside(node: &Node) -> Node {
-    match node {
-        Node::Neg(inner) => match &**inner {
-            Node::Percent(a) => Node::Percent(Box::new(Node::neg((**a).clone()))),
-            Node::Degree(a) => Node::Degree(Box::new(Node::neg((**a).clone()))),
-            _ => node.clone(),
-        },
-        Node::Unit(inner, unit) => Node::Unit(Box::new(sign_inside(inner)), unit.clone()),
-        other => other.clone(),
-    }
-}
-
-/// Compares two values with their units.
-fn quantity(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
-    let (gold, pred) = (sign_inside(gold), sign_inside(pred));
-    let (g, p) = (layers(&gold), layers(&pred));
-    if let (Node::Based(..), _) | (_, Node::Based(..)) = (g.core, p.core) {
-        return based(g.core, p.core);
-    }
-    let mut factor: Option<BigRational> = None;
-    if let (Some(ours), Some(theirs)) = (g.unit, p.unit) {
-        match ours.factor_from(theirs) {
-            None => return Ok(differ("the units differ")),
-            Some(scale) => factor = Some(scale),
-        }
-    }
-    let money = |l: &Layers<'_>| l.unit.is_some_and(Unit::is_money);
-    if p.percent && money(&g) || g.percent && money(&p) {
-        return Ok(differ("an amount of money is no percentage"));
-    }
-    let value = match factor {
-        Some(scale) if scale != BigRational::from_integer(1.into()) => {
-            Node::Prod(vec![Node::Num(scale, 0), p.core.clone()])
-        }
-        _ => p.core.clone(),
-    };
-    let first = number(g.core, &value, ctx)?;
-    if first.equal {
-        return Ok(first);
-    }
-    if p.percent && !g.percent {
-        return number(g.core, &Node::Percent(Box::new(value)), ctx);
-    }
-    if p.degree && !g.degree {
-        return number(g.core, &Node::Degree(Box::new(value)), ctx);
-    }
-    Ok(first)
-}
-
-/// Compares two bare values.
-fn number(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
-    let found = match same(gold, pred, ctx.fuel) {
-        Err(Stop::Unsupported | Stop::Undefined) => return Ok(differ("the answers are not alike")),
-        other => other?,
-    };
-    if found.equal {
-        return Ok(found);
-    }
-    let (literal, negative) = match pred {
-        Node::Neg(inner) => (&**inner, true),
-        other => (other, false),
-    };
-    if let Node::Num(value, places @ 1..) = literal {
-        let significant = value.numer().bits().max(value.denom().bits()) * 3 / 10;
-        let value = if negative {
-            -value.abs()
-        } else {
-            value.clone()
-        };
-        let places = ctx.options.decimals.unwrap_or(*places);
-        let long = ctx.options.decimals.is_some()
-            || significant >= ROUNDED_DIGITS && !matches!(gold, Node::Num(_, 1..));
-        if long && !gold.has_names() && rounds_to(gold, &value, places, ctx.fuel)? {
-            return Ok(agree("equal to the digits given"));
-        }
-    }
-    Ok(found)
-}
-
-/// Numbers of other bases: the digits count, and a base, where it is given, must be the same.
-fn based(gold: &Node, pred: &Node) -> Res<Judgement> {
-    Ok(match (gold, pred) {
-        (Node::Based(d, b, _), Node::Based(e, c, _)) => {
-            if d == e && b == c {
-                agree("the same digits and base")
-            } else {
-                differ("other digits or base")
-            }
-        }
-        (Node::Based(d, ..), Node::Num(value, 0)) if value.to_string() == *d => {
-            agree("the same digits")
-        }
-        (Node::Num(value, _), Node::Based(_, _, other)) if value == other => {
-            agree("the same value")
-        }
-        _ => differ("other digits or base"),
-    })
-}
-
 /// Gold is an ordered tuple or an interval.
 fn tuple(
     gold: &Node,
@@ -275,9 +135,12 @@ fn tuple(
                 .iter()
                 .all(|v| v.is_expression() || matches!(v, Node::Unit(..)))
             {
-                return in_order(items, &values, ctx);
+                in_order(items, &values, ctx)
+            } else if items.len() == 2 && sets::is_set_like(&value) {
+                set(gold, &value, ctx)
+            } else {
+                Ok(differ("the answer is a list of other things"))
             }
-            Ok(differ("the answer is a list of other things"))
         }
         Node::Matrix(rows) if !open && !close && rows.len() == 1 => in_order(items, &rows[0], ctx),
         _ if sets::is_set_like(gold) || items.len() == 2 && sets::is_set_like(&value) => {
@@ -320,10 +183,10 @@ pub(crate) fn set(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> 
     if !sets::is_set_like(pred) && !matches!(pred, Node::Set(_) | Node::Tuple(..)) {
         return Ok(differ("the answer is no set of numbers"));
     }
-    if let (Node::Union(a), Node::Union(b)) = (gold, pred) {
-        if unordered(a, b, ctx).is_ok_and(|found| found.equal) {
-            return Ok(agree("the same intervals"));
-        }
+    if let (Node::Union(a), Node::Union(b)) = (gold, pred)
+        && unordered(a, b, ctx).is_ok_and(|found| found.equal)
+    {
+        return Ok(agree("the same intervals"));
     }
     match sets::same_set(gold, pred, ctx.fuel) {
         Ok(true) => Ok(agree("the same set of numbers")),
@@ -483,45 +346,5 @@ fn words_against(words: &str, other: &Node) -> Judgement {
         agree("the same words")
     } else {
         differ("the words differ")
-    }
-}
-
-/// Writes out `\pm`: an answer with one becomes the list of its two readings.
-pub(crate) fn expand(node: &Node) -> Node {
-    let either = |n: &Node| n.any(&|n| matches!(n, Node::PlusMinus(..)));
-    if !either(node) {
-        return node.clone();
-    }
-    let split = |items: &[Node]| {
-        let mut out = Vec::new();
-        for item in items {
-            if either(item) && out.len() < 64 {
-                out.push(signed(item, false));
-                out.push(signed(item, true));
-            } else {
-                out.push(item.clone());
-            }
-        }
-        out
-    };
-    match node {
-        Node::Set(items) => Node::Set(split(items)),
-        Node::List(items, joint) => Node::List(split(items), *joint),
-        Node::Unit(inner, _) => expand(inner),
-        other => Node::List(split(std::slice::from_ref(other)), Joint::Comma),
-    }
-}
-
-fn signed(node: &Node, minus: bool) -> Node {
-    match node {
-        Node::PlusMinus(inner, other) => {
-            let inner = signed(inner, minus);
-            if minus != *other {
-                Node::neg(inner)
-            } else {
-                inner
-            }
-        }
-        other => other.map(&mut |child| signed(child, minus)),
     }
 }

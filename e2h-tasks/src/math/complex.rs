@@ -239,10 +239,10 @@ impl Complex {
 
     /// The principal power.
     pub(crate) fn pow(&self, exponent: &Self, work: Work<'_>) -> Res<Self> {
-        if exponent.is_real() {
-            if let Some(n) = exponent.re.exact_int() {
-                return self.powi(n, work);
-            }
+        if exponent.is_real()
+            && let Some(n) = exponent.re.exact_int()
+        {
+            return self.powi(n, work);
         }
         if self.re.is_zero() && self.im.is_zero() {
             let zero = exponent.is_real() && exponent.re.is_positive();

@@ -21,7 +21,7 @@ use num_traits::{One, Signed};
 use super::ast::{Func, Node};
 use super::ball::Ball;
 use super::complex::Complex;
-use super::eval::{POINTS, Place, rational};
+use super::eval::{INTEGER_POINTS, POINTS, Place, rational};
 use super::limits::{Fuel, Res, Stop};
 use super::poly::Atoms;
 
@@ -152,7 +152,7 @@ enum At {
 
 fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality> {
     let names = gold.has_names() || pred.has_names();
-    let points = if names { POINTS } else { 1 };
+    let points = if names { POINTS + INTEGER_POINTS } else { 1 };
     let digits = written_digits(gold).max(written_digits(pred));
     let mut last = Stop::Limit("the values cannot be told apart");
     for prec in [128, 256 + 4 * digits, 1024 + 4 * digits] {
@@ -161,6 +161,9 @@ fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality
         }
         let (mut tight, mut loose, mut whole) = (0, 0, 0);
         for point in 0..points {
+            if point >= POINTS && tight > 0 {
+                break;
+            }
             let place = Place {
                 point,
                 prec,
@@ -169,7 +172,7 @@ fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality
             };
             match at(gold, pred, place) {
                 Ok(At::Apart) => return Ok(APART),
-                Ok(At::Overlap { tight: true }) if point < 6 => tight += 1,
+                Ok(At::Overlap { tight: true }) if point < POINTS => tight += 1,
                 Ok(At::Overlap { tight: true }) => whole += 1,
                 Ok(At::Overlap { tight: false }) => loose += 1,
                 Ok(At::Skip) => {}

@@ -17,8 +17,10 @@ use super::complex::{Complex, Work};
 use super::limits::{Fuel, Res, Stop};
 use super::{number, series};
 
-/// The number of points: positive, of either sign, and small integers, in this order.
-pub(crate) const POINTS: u32 = 8;
+/// The number of points: positive, then of either sign.
+pub(crate) const POINTS: u32 = 6;
+/// As many points of small integers follow, for functions that have no other values.
+pub(crate) const INTEGER_POINTS: u32 = 10;
 
 /// Where and how an expression is evaluated.
 #[derive(Clone, Copy, Debug)]

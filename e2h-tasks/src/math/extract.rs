@@ -252,13 +252,16 @@ fn formula_or_number(text: &str) -> Option<String> {
 
 /// True for a text that is an answer and not a sentence.
 fn is_short(text: &str) -> bool {
+    let letters = |w: &str| w.chars().filter(|c| c.is_alphabetic()).count();
     let words = text
         .split_whitespace()
-        .filter(|w| w.chars().filter(|c| c.is_alphabetic()).count() > 1 && !w.contains('\\'))
+        .map(|w| w.trim_matches(|c: char| c.is_ascii_punctuation()))
+        .filter(|w| *w == "I" || letters(w) > 1 && !w.contains('\\'))
         .filter(|w| !matches!(*w, "and" | "or" | "percent" | "pct" | "dollars" | "degrees"))
+        .filter(|w| !super::units::is_unit_word(w))
         .count();
     let sentence = text.contains(": ") || text.split_whitespace().count() > 12;
-    words <= 2 && !sentence || !text.chars().any(|c| c.is_ascii_digit() || c == '\\') && words <= 4
+    words <= 1 && !sentence || !text.chars().any(|c| c.is_ascii_digit() || c == '\\') && words <= 4
 }
 
 /// The formulas of a text: start, end and content of each.
@@ -289,7 +292,7 @@ fn formulas(text: &str) -> Vec<(usize, usize, &str)> {
         let content = text[start..start + length].trim();
         let end = start + length + close.len();
         // `$5 and $6`: a dollar before a digit that is not closed by one near by is money.
-        if !content.is_empty() && !(close == "$" && is_money_gap(content)) {
+        if !(content.is_empty() || close == "$" && is_money_gap(content)) {
             out.push((at, end, content));
             at = end;
         } else if close == "$" && is_money_gap(content) {

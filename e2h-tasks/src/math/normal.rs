@@ -266,10 +266,10 @@ impl Atoms<'_> {
             forms.push(self.normal(arg)?);
         }
         let constants: Option<Vec<BigRational>> = forms.iter().map(Quotient::as_constant).collect();
-        if let Some(values) = constants {
-            if let Some(value) = self.exact_call(func, &values)? {
-                return Ok(Quotient::whole(Poly::constant(value)));
-            }
+        if let Some(values) = constants
+            && let Some(value) = self.exact_call(func, &values)?
+        {
+            return Ok(Quotient::whole(Poly::constant(value)));
         }
         if !matches!(
             func,

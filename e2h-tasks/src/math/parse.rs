@@ -189,119 +189,7 @@ impl Parser<'_> {
         self.is('(') && matches!(items.last(), Some(Node::Tuple(..)))
     }
 
-    fn item(&mut self) -> Res<Node> {
-        self.fuel.spend(8)?;
-        if let Some(Tok::Word(_)) = self.peek() {
-            return self.words_first();
-        }
-        let node = self.relation()?;
-        self.unit_after(node)
-    }
-
-    /// An item that begins with a word: a label before a value, or words alone.
-    fn words_first(&mut self) -> Res<Node> {
-        let start = self.at;
-        let mut words = Vec::new();
-        while let Some(Tok::Word(word)) = self.peek() {
-            words.push(word.clone());
-            self.at += 1;
-        }
-        if words.len() == 1 && self.is('_') {
-            return self.based_word(&words[0]);
-        }
-        if words.len() == 1 && words[0].chars().count() <= 5 && self.is('(') {
-            self.at = start;
-            let node = self.relation()?;
-            return self.unit_after(node);
-        }
-        let label = self.eat(':') || matches!(words.last().map(String::as_str), Some("is" | "are"));
-        let money = words
-            .iter()
-            .any(|w| matches!(w.as_str(), "USD" | "Rs" | "EUR" | "Rs."));
-        let about = words
-            .iter()
-            .all(|w| matches!(w.as_str(), "about" | "approximately" | "exactly"));
-        if (label || money || about) && self.at < self.tokens.len() {
-            return self.item();
-        }
-        if self.is('=') || self.is('∈') {
-            self.at = start;
-            let node = self.relation()?;
-            return self.unit_after(node);
-        }
-        // Words with numbers among them, such as a date.
-        while let Some(Tok::Word(word) | Tok::Num(word) | Tok::Ident(word)) = self.peek() {
-            words.push(word.clone());
-            self.at += 1;
-        }
-        Ok(Node::Text(words.join(" ")))
-    }
-
-    /// Wraps `node` in the unit that follows it, if one does.
-    fn unit_after(&mut self, node: Node) -> Res<Node> {
-        let mut words: Vec<(String, i32)> = Vec::new();
-        loop {
-            self.fuel.spend(4)?;
-            match self.peek() {
-                Some(Tok::Word(word)) => {
-                    words.push((word.clone(), 1));
-                    self.at += 1;
-                }
-                Some(Tok::Sym('^')) if !words.is_empty() => {
-                    self.at += 1;
-                    let power = self.small_power()?;
-                    if let Some(last) = words.last_mut() {
-                        last.1 = power;
-                    }
-                }
-                Some(Tok::Sym('/')) if !words.is_empty() => {
-                    words.push(("/".to_owned(), 1));
-                    self.at += 1;
-                }
-                Some(Tok::Sym('-' | '*' | '.')) if !words.is_empty() => self.at += 1,
-                Some(Tok::Ident(name)) if !words.is_empty() => {
-                    words.push((name.clone(), 1));
-                    self.at += 1;
-                }
-                Some(Tok::Sym('(')) if matches!(self.peek_at(1), Some(Tok::Word(_))) => {
-                    self.at += 1;
-                    while matches!(self.peek(), Some(Tok::Word(_))) {
-                        self.at += 1;
-                    }
-                    self.expect(')')?;
-                }
-                _ => break,
-            }
-        }
-        if words.is_empty() {
-            return Ok(node);
-        }
-        let clock = words.len() == 1 && matches!(words[0].0.to_lowercase().as_str(), "pm" | "am");
-        if clock && matches!(node, Node::Ratio(_)) {
-            return Ok(node);
-        }
-        Ok(Node::Unit(Box::new(node), Unit::from_words(&words)))
-    }
-
-    /// The exponent of a unit: a small integer, in braces or not.
-    fn small_power(&mut self) -> Res<i32> {
-        let brace = self.eat('{');
-        let minus = self.eat('-');
-        let power = match self.peek() {
-            Some(Tok::Num(text)) => text.parse().unwrap_or(0),
-            _ => 0,
-        };
-        self.at += 1;
-        if brace {
-            self.expect('}')?;
-        }
-        match power {
-            1..=6 => Ok(if minus { -power } else { power }),
-            _ => Err(Stop::Syntax("a unit has an odd exponent")),
-        }
-    }
-
-    fn relation(&mut self) -> Res<Node> {
+    pub(crate) fn relation(&mut self) -> Res<Node> {
         let mut terms = vec![self.sets()?];
         let mut signs = Vec::new();
         while let Some(sign) = self.sign() {
@@ -341,7 +229,7 @@ impl Parser<'_> {
     fn sets(&mut self) -> Res<Node> {
         let mut node = self.sum()?;
         loop {
-            if self.eat('∪') {
+            if self.eat('∪') || self.eat_plain_union(&node) {
                 let right = self.sum()?;
                 node = match node {
                     Node::Union(mut parts) => {
@@ -369,6 +257,19 @@ impl Parser<'_> {
             }
             self.fuel.spend(8)?;
         }
+    }
+
+    /// `(1,2) U (3,4)`.
+    fn eat_plain_union(&mut self, left: &Node) -> bool {
+        let set = matches!(left, Node::Tuple(..) | Node::Set(_) | Node::Union(_));
+        let found = set && self.is_plain_union();
+        self.at += usize::from(found);
+        found
+    }
+
+    fn is_plain_union(&self) -> bool {
+        matches!(self.peek(), Some(Tok::Ident(u)) if u == "U")
+            && matches!(self.peek_at(1), Some(Tok::Sym('(' | '[' | '⦃')))
     }
 
     pub(crate) fn sum(&mut self) -> Res<Node> {
@@ -462,6 +363,9 @@ impl Parser<'_> {
 
     /// True when the next token begins a factor without a sign of multiplication.
     fn starts_factor(&self, last: Option<&Node>) -> bool {
+        if matches!(last, Some(Node::Tuple(..) | Node::Set(_))) && self.is_plain_union() {
+            return false;
+        }
         let after_number = matches!(last, Some(Node::Num(..)));
         match self.peek() {
             Some(Tok::Num(_)) => !after_number || self.is_plain_fraction(),

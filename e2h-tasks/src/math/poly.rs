@@ -277,7 +277,7 @@ impl Atoms<'_> {
         };
         let pi = used(|a| *a == Atom::Pi);
         let e = used(|a| *a == Atom::E);
-        !used(|a| matches!(a, Atom::Opaque(_) | Atom::Cofactor(_))) && !(pi && e)
+        !(used(|a| matches!(a, Atom::Opaque(_) | Atom::Cofactor(_))) || pi && e)
     }
 }
 

@@ -68,16 +68,26 @@ fn named_value(node: &Node) -> Option<(Option<Node>, Node)> {
 
 /// The value that a relation gives, or the node itself.
 pub(crate) fn value(node: &Node) -> Node {
-    if let Node::Rel(terms, signs) = node {
-        if let ([left, right], [Sign::In]) = (terms.as_slice(), signs.as_slice()) {
-            if is_name(left) {
-                return right.clone();
-            }
-        }
+    if let Node::Rel(terms, signs) = node
+        && let ([left, right], [Sign::In]) = (terms.as_slice(), signs.as_slice())
+        && is_name(left)
+    {
+        return right.clone();
     }
     match named_value(node) {
         Some((_, value)) => value,
-        None => node.clone(),
+        None => coordinates(node).unwrap_or(node).clone(),
+    }
+}
+
+/// The tuple of a point with its name: `A(1, 2)`.
+fn coordinates(node: &Node) -> Option<&Node> {
+    let Node::Prod(factors) = node else {
+        return None;
+    };
+    match factors.as_slice() {
+        [Node::Var(name), tuple @ Node::Tuple(..)] if is_point(name) => Some(tuple),
+        _ => None,
     }
 }
 
@@ -104,10 +114,10 @@ pub(crate) fn without_label(items: &[Node]) -> Vec<Node> {
         .iter()
         .skip(1)
         .all(|item| !matches!(item, Node::Rel(..)));
-    if let (true, Some(first)) = (rest_plain, items.first_mut()) {
-        if let Some((Some(_), value)) = named_value(first) {
-            *first = value;
-        }
+    if let (true, Some(first)) = (rest_plain, items.first_mut())
+        && let Some((Some(_), value)) = named_value(first)
+    {
+        *first = value;
     }
     items
 }
@@ -249,10 +259,10 @@ fn inequality(
     pred: &Node,
     ctx: Context<'_>,
 ) -> Res<Judgement> {
-    if let Node::Rel(theirs, s) = pred {
-        if let Ok(true) = sets::same_chain((terms, signs), (theirs, s), ctx.fuel) {
-            return Ok(agree("the same relation"));
-        }
+    if let Node::Rel(theirs, s) = pred
+        && let Ok(true) = sets::same_chain((terms, signs), (theirs, s), ctx.fuel)
+    {
+        return Ok(agree("the same relation"));
     }
     let found = set(gold, &value_of_set(pred), ctx)?;
     if found.equal {

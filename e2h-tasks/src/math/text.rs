@@ -57,6 +57,16 @@ pub(crate) fn form_key(text: &str) -> String {
 
 /// The words of an answer: lower case, without marks, LaTeX text commands and articles.
 pub(crate) fn words_key(text: &str) -> String {
+    let plain = words(text);
+    let words = plain
+        .split(' ')
+        .filter(|w| !matches!(*w, "the" | "a" | "an"));
+    let key = words.collect::<Vec<_>>().join(" ");
+    if key.is_empty() { plain } else { key }
+}
+
+/// The words of an answer with its articles.
+fn words(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -85,15 +95,7 @@ pub(crate) fn words_key(text: &str) -> String {
             _ => plain.push(' '),
         }
     }
-    let words = plain
-        .split_whitespace()
-        .filter(|w| !matches!(*w, "the" | "a" | "an"));
-    let key = words.collect::<Vec<_>>().join(" ");
-    if key.is_empty() {
-        plain.trim().to_owned()
-    } else {
-        key
-    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_wrapper(name: &str) -> bool {
@@ -105,7 +107,7 @@ fn is_wrapper(name: &str) -> bool {
 
 /// The choice letter of an answer such as `(C)`, `C.`, `\textbf{(C) } 42` or `Option C`.
 pub(crate) fn choice(text: &str) -> Option<char> {
-    let key = words_key(text);
+    let key = words(text);
     let mut words = key.split_whitespace().map(|w| w.trim_end_matches(':'));
     let mut first = words.next()?;
     while matches!(first, "option" | "choice" | "answer" | "is") {
@@ -117,7 +119,12 @@ pub(crate) fn choice(text: &str) -> Option<char> {
         return None;
     }
     let alone = words.next().is_none();
-    let marked = text.contains(')') || text.contains(':') || text.contains('.');
+    // The mark ends its word, as in `C) 42` and `\textbf{(C)} 42`.
+    let ends = |c: Option<&char>| c.is_none_or(|c| c.is_whitespace() || "}~$*\\".contains(*c));
+    let chars: Vec<char> = text.chars().collect();
+    let marked = chars.windows(2).enumerate().any(|(i, pair)| {
+        pair[0].eq_ignore_ascii_case(&letter) && ").:".contains(pair[1]) && ends(chars.get(i + 2))
+    });
     (alone || marked).then(|| letter.to_ascii_uppercase())
 }
 

@@ -182,7 +182,7 @@ impl Unit {
                 .any(|(theirs, p)| theirs == word && p != power)
         });
         let measured = self.dimension != [0; 5] && other.dimension != [0; 5];
-        (!clash && !(measured && self.dimension != other.dimension)).then(BigRational::one)
+        (!(clash || measured && self.dimension != other.dimension)).then(BigRational::one)
     }
 }
 
