@@ -5,5 +5,7 @@ pub mod format;
 pub mod blocksworld;
 pub mod countdown;
 
+pub mod math;
+
 pub mod gallery;
 pub mod registry;

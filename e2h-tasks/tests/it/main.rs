@@ -1,5 +1,7 @@
 //! Tests of the tasks from outside: against published rows and oracle verdicts, and the contract of all tasks.
 
 mod contract;
+mod math;
+mod math_safety;
 mod oracle;
 mod simulators;

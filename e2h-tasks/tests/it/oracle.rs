@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// The rows of a shared file, or `None` after saying so.
 #[expect(clippy::print_stderr, reason = "a test that does nothing must say so")]
-fn rows<T: serde::de::DeserializeOwned>(file: &str) -> Option<Vec<T>> {
+pub(crate) fn rows<T: serde::de::DeserializeOwned>(file: &str) -> Option<Vec<T>> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
     let shared = std::env::var_os("E2H_SHARED").map_or(beside, PathBuf::from);
     if !shared.is_dir() {
