@@ -3,7 +3,7 @@
 //! Use it on a GPU, and for models whose products are large. On a CPU the fused kernels of `Model` are faster
 //! for small models: they share a group's prompt instead of repeating it, compute no padding, keep their
 //! buffers, and run one thread a slice instead of forking within every operation.
-//! `cargo run --release -p e2h-model --example engines` measures both.
+//! `cargo run -p e2h-model --example engines` measures both.
 //!
 //! The flat f32 weights on the host are the truth. The device holds a copy in the engine's precision, and
 //! [`BurnDecoder::update_params`] refreshes it, so optimiser, clipping and checkpoints are the same code for
