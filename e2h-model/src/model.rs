@@ -66,8 +66,7 @@ impl Worker {
             grads,
             &mut self.workspace,
             &slice.queries,
-            &given.d_logprobs,
-            &given.d_entropies,
+            given,
         );
         self.workspace
             .backward(&model.shape, &model.params, grads, slice);

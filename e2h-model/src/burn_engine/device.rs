@@ -78,10 +78,10 @@ fn cuda(_index: usize, _reason: &str) -> std::result::Result<DeviceChoice, Strin
 /// # Errors
 /// [`Error::Device`] when the device fails.
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let name = format!("{:?}", tensor.device());
+    let device = tensor.device();
     tensor
         .try_into_vec_as::<f32>()
-        .map_err(|error| Error::device(name, error.to_string()))
+        .map_err(|error| Error::device(format!("{device:?}"), error.to_string()))
 }
 
 #[cfg(test)]

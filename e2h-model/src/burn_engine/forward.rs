@@ -71,7 +71,7 @@ impl Rotary {
 
     /// The angles of positions `0..n`, the same for every sequence.
     pub(crate) fn first(&self, n: usize) -> Angles {
-        let part = |table: &Tensor<2>| table.clone().slice([0..n]).unsqueeze();
+        let part = |table: &Tensor<2>| table.clone().slice(0..n).unsqueeze();
         Angles {
             cos: part(&self.cos),
             sin: part(&self.sin),

@@ -69,7 +69,7 @@ impl<'a> Head<'a> {
     }
 
     fn chunk(&self, range: std::ops::Range<usize>) -> Chunk {
-        let hidden = self.hidden.clone().slice([range.clone()]);
+        let hidden = self.hidden.clone().slice(range.clone());
         let targets = ints(&self.targets[range.clone()], &self.weight.device());
         let logits = hidden.clone().matmul(self.weight.clone().transpose());
         let logits = logits.cast(FloatDType::F32);
@@ -128,5 +128,83 @@ impl<'a> Head<'a> {
             d_hidden.push(d_logits.matmul(self.weight.clone()));
         }
         (Tensor::cat(d_hidden, 0), d_weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    const WIDTH: usize = 3;
+    const VOCAB: usize = 5;
+    const TARGETS: [i32; 4] = [0, 4, 2, 2];
+
+    fn values(n: usize, seed: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * 1.7 + seed).sin()).collect()
+    }
+
+    fn head(hidden: &[f32], chunk_elements: usize) -> Head<'static> {
+        let device = Device::flex();
+        let matrix =
+            |values: &[f32], rows| floats(values, &device).reshape([rows, values.len() / rows]);
+        Head {
+            weight: matrix(&values(VOCAB * WIDTH, 0.3), VOCAB),
+            hidden: matrix(hidden, TARGETS.len()),
+            targets: &TARGETS,
+            chunk_elements,
+        }
+    }
+
+    fn given() -> TokenGrads {
+        TokenGrads {
+            d_logprobs: values(TARGETS.len(), 1.0),
+            d_entropies: values(TARGETS.len(), 2.0),
+        }
+    }
+
+    fn loss(hidden: &[f32]) -> f64 {
+        let (logprobs, entropies) = head(hidden, 1000).stats().expect("no device fails");
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            let products = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
+            products.sum()
+        };
+        dot(&logprobs, &given().d_logprobs) + dot(&entropies, &given().d_entropies)
+    }
+
+    #[test]
+    fn chunks_change_nothing() {
+        let hidden = values(TARGETS.len() * WIDTH, 0.9);
+        let run = |chunk_elements| {
+            let head = head(&hidden, chunk_elements);
+            let (logprobs, entropies) = head.stats().expect("no device fails");
+            let (d_hidden, d_weight) = head.backward(&given());
+            let grads = [read(d_hidden), read(d_weight)].map(|g| g.expect("no device fails"));
+            [logprobs, entropies, grads.concat()].concat()
+        };
+        let whole = run(1000);
+        for chunk_elements in [1, VOCAB, 3 * VOCAB] {
+            for (a, b) in run(chunk_elements).iter().zip(&whole) {
+                assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences() {
+        let mut hidden = values(TARGETS.len() * WIDTH, 0.9);
+        let (d_hidden, _) = head(&hidden, 1000).backward(&given());
+        let step = 1e-2;
+        for (i, got) in read(d_hidden).expect("no device fails").iter().enumerate() {
+            let middle = hidden[i];
+            hidden[i] = middle + step;
+            let above = loss(&hidden);
+            hidden[i] = middle - step;
+            let below = loss(&hidden);
+            hidden[i] = middle;
+            let want = (above - below) / f64::from(2.0 * step);
+            assert!((f64::from(*got) - want).abs() < 1e-3, "{got} is not {want}");
+        }
     }
 }
