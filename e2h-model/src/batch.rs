@@ -7,6 +7,8 @@
 
 use e2h_core::TokenId;
 
+use crate::{Error, ModelConfig, Result};
+
 /// A run of tokens in a packed slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
@@ -133,6 +135,51 @@ pub(crate) fn pack(groups: &[Group<'_>], token_budget: usize) -> Vec<Slice> {
     }
     slices.retain(|slice| !slice.sequences.is_empty());
     slices
+}
+
+/// Checks that a prompt is not empty, its tokens are in the vocabulary, and it fits the context with
+/// `new_tokens` more.
+///
+/// # Errors
+/// [`Error::UnknownToken`], [`Error::ContextOverflow`], or [`Error::Tokenizer`] for an empty prompt.
+pub(crate) fn check_tokens(
+    config: &ModelConfig,
+    tokens: &[TokenId],
+    new_tokens: usize,
+) -> Result<()> {
+    if tokens.is_empty() {
+        return Err(Error::Tokenizer("a prompt has no tokens".to_owned()));
+    }
+    let total = tokens.len() + new_tokens;
+    if total > config.max_positions {
+        return Err(Error::ContextOverflow {
+            what: "prompt and completion",
+            tokens: total,
+            context: config.max_positions,
+        });
+    }
+    match tokens
+        .iter()
+        .find(|&&token| token as usize >= config.vocab_size)
+    {
+        Some(&token) => Err(Error::UnknownToken {
+            token,
+            vocab_size: config.vocab_size,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Checks every sequence of a batch as [`check_tokens`] does.
+pub(crate) fn check_groups(config: &ModelConfig, groups: &[Group<'_>]) -> Result<()> {
+    for group in groups {
+        let longest = group.completions.iter().map(|c| c.len()).max().unwrap_or(0);
+        check_tokens(config, group.prompt, longest)?;
+        for completion in group.completions.iter().filter(|c| !c.is_empty()) {
+            check_tokens(config, completion, 0)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -56,6 +56,14 @@ pub enum Error {
         /// V.
         vocab_size: usize,
     },
+    /// A device cannot be had, or failed.
+    #[error("device `{device}`: {problem}")]
+    Device {
+        /// The device, as the user names it.
+        device: String,
+        /// What is wrong, and what helps.
+        problem: String,
+    },
     /// Something in the shared parts failed.
     #[error(transparent)]
     Core(#[from] e2h_core::Error),
@@ -76,6 +84,13 @@ impl Error {
     pub(crate) fn config(path: &Path, problem: impl Into<String>) -> Self {
         Self::Config {
             path: path.to_path_buf(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn device(device: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Device {
+            device: device.into(),
             problem: problem.into(),
         }
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use e2h_core::{FinishReason, GenerateRequest, Generation, Sampling, Stream, TokenId};
 
-use crate::batch::Slice;
+use crate::batch::{Slice, check_tokens};
 use crate::cpu::decode::{DecodeBuffers, KvCache, Row};
 use crate::cpu::forward::{Workspace, linear};
 use crate::model::run_workers;
@@ -52,7 +52,7 @@ impl Model {
         stop: &dyn StopRule,
     ) -> Result<Vec<Vec<Generation>>> {
         for request in &requests {
-            self.check_tokens(&request.prompt, sampling.max_tokens)?;
+            check_tokens(self.config(), &request.prompt, sampling.max_tokens)?;
         }
         let samples: usize = requests.iter().map(|request| request.streams.len()).sum();
         let n_threads = self.n_threads().min(requests.len()).max(1);
@@ -65,18 +65,36 @@ impl Model {
             max_rows: samples.div_ceil(n_threads).min(MAX_ROWS),
         };
         let done = run_workers(n_threads, || engine.work());
-        let mut results: Vec<Vec<Option<Generation>>> = requests
-            .iter()
-            .map(|request| vec![None; request.streams.len()])
-            .collect();
-        for (request, sample, generation) in done {
-            results[request][sample] = Some(generation);
-        }
-        Ok(results
-            .into_iter()
-            .map(|group| group.into_iter().flatten().collect())
-            .collect())
+        Ok(in_request_order(&requests, done))
     }
+}
+
+/// Sorts finished samples into the order of the requests and their streams.
+pub(crate) fn in_request_order(
+    requests: &[GenerateRequest],
+    done: Vec<Done>,
+) -> Vec<Vec<Generation>> {
+    let mut results: Vec<Vec<Option<Generation>>> = requests
+        .iter()
+        .map(|request| vec![None; request.streams.len()])
+        .collect();
+    for (request, sample, generation) in done {
+        results[request][sample] = Some(generation);
+    }
+    results
+        .into_iter()
+        .map(|group| group.into_iter().flatten().collect())
+        .collect()
+}
+
+/// Why a completion ends after `tokens`, or `None` when it goes on.
+pub(crate) fn finish_reason(
+    stop: &dyn StopRule,
+    sampling: &Sampling,
+    tokens: &[TokenId],
+) -> Option<FinishReason> {
+    let full = tokens.len() >= sampling.max_tokens;
+    stop.stop(tokens).or(full.then_some(FinishReason::Length))
 }
 
 struct Engine<'a> {
@@ -89,7 +107,7 @@ struct Engine<'a> {
 }
 
 /// A finished sample: request, sample, completion.
-type Done = (usize, usize, Generation);
+pub(crate) type Done = (usize, usize, Generation);
 
 /// A sample that is still growing.
 struct Active {
@@ -225,12 +243,7 @@ impl Engine<'_> {
         let mut index = 0;
         while index < worker.active.len() {
             let tokens = &worker.active[index].tokens;
-            let full = tokens.len() >= self.sampling.max_tokens;
-            let finish = self
-                .stop
-                .stop(tokens)
-                .or(full.then_some(FinishReason::Length));
-            let Some(finish) = finish else {
+            let Some(finish) = finish_reason(self.stop, self.sampling, tokens) else {
                 index += 1;
                 continue;
             };

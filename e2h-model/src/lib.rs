@@ -1,8 +1,10 @@
 //! The model engine: a decoder-only transformer of the Llama and Qwen families.
 mod batch;
+mod burn_engine;
 mod checkpoint;
 mod config;
 mod cpu;
+mod engine;
 mod error;
 mod files;
 mod generate;
@@ -14,8 +16,10 @@ mod sampler;
 mod template;
 
 pub use batch::Group;
+pub use burn_engine::{BurnDecoder, DeviceChoice, Precision, device};
 pub use checkpoint::WeightFormat;
 pub use config::{Family, ModelConfig, RopeScaling};
+pub use engine::Engine;
 pub use error::{Error, Result};
 pub use files::{EmbeddedModel, ModelFiles};
 pub use generate::StopRule;

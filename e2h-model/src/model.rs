@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use e2h_core::{Stream, TokenId};
+use e2h_core::Stream;
 
-use crate::batch::{Group, Slice, pack};
+use crate::batch::{Group, Slice, check_groups, pack};
 use crate::cpu::forward::{Shape, Workspace};
 use crate::cpu::head::{HeadBuffers, HeadOutput};
 use crate::params::Layout;
-use crate::{Error, ModelConfig, Result};
+use crate::{ModelConfig, Result};
 
 /// A decoder with its weights in f32.
 #[derive(Debug)]
@@ -66,8 +66,7 @@ impl Worker {
             grads,
             &mut self.workspace,
             &slice.queries,
-            &given.d_logprobs,
-            &given.d_entropies,
+            given,
         );
         self.workspace
             .backward(&model.shape, &model.params, grads, slice);
@@ -133,43 +132,8 @@ impl Model {
         &mut self.params
     }
 
-    /// Checks that tokens are in the vocabulary and sequences fit the context.
-    ///
-    /// # Errors
-    /// [`Error::UnknownToken`], [`Error::ContextOverflow`], or [`Error::Tokenizer`] for an empty prompt.
-    pub(crate) fn check_tokens(&self, tokens: &[TokenId], new_tokens: usize) -> Result<()> {
-        let config = &self.shape.config;
-        if tokens.is_empty() {
-            return Err(Error::Tokenizer("a prompt has no tokens".to_owned()));
-        }
-        let total = tokens.len() + new_tokens;
-        if total > config.max_positions {
-            return Err(Error::ContextOverflow {
-                what: "prompt and completion",
-                tokens: total,
-                context: config.max_positions,
-            });
-        }
-        match tokens
-            .iter()
-            .find(|&&token| token as usize >= config.vocab_size)
-        {
-            Some(&token) => Err(Error::UnknownToken {
-                token,
-                vocab_size: config.vocab_size,
-            }),
-            None => Ok(()),
-        }
-    }
-
     fn slices(&self, groups: &[Group<'_>], token_budget: usize) -> Result<Vec<Slice>> {
-        for group in groups {
-            let longest = group.completions.iter().map(|c| c.len()).max().unwrap_or(0);
-            self.check_tokens(group.prompt, longest)?;
-            for completion in group.completions.iter().filter(|c| !c.is_empty()) {
-                self.check_tokens(completion, 0)?;
-            }
-        }
+        check_groups(self.config(), groups)?;
         Ok(pack(groups, token_budget))
     }
 

@@ -161,6 +161,11 @@ impl Layout {
         self.by_name.get(name).map(|&index| &self.tensors[index])
     }
 
+    /// Index in [`Self::tensors`] of the tensor called `name`.
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
     /// Fresh weights: norms 1, biases 0, matrices normal with the configuration's standard deviation; those
     /// that write to the residual stream are scaled by `1/sqrt(2 L)`.
     ///

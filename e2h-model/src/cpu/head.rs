@@ -10,6 +10,7 @@
 use super::forward::{Shape, Workspace, sized};
 use super::linalg::{Mat, MatMut, matmul};
 use super::simd::{dot, exp, max, sum_map, vectorized};
+use crate::TokenGrads;
 use crate::batch::Query;
 
 /// Most logits in memory at a time: 4 MiB of f32.
@@ -77,8 +78,7 @@ impl HeadBuffers {
         grads: &mut [f32],
         workspace: &mut Workspace,
         queries: &[Query],
-        d_logprobs: &[f32],
-        d_entropies: &[f32],
+        given: &TokenGrads,
     ) {
         let (c, v) = (shape.config.hidden_size, shape.config.vocab_size);
         workspace.d_hidden.clear();
@@ -88,7 +88,8 @@ impl HeadBuffers {
             let n = chunk.len();
             self.logits(shape, params, &workspace.hidden, chunk);
             for (j, (logits, query)) in self.logits.chunks_exact_mut(v).zip(chunk).enumerate() {
-                let (d_logprob, d_entropy) = (d_logprobs[i * step + j], d_entropies[i * step + j]);
+                let place = i * step + j;
+                let (d_logprob, d_entropy) = (given.d_logprobs[place], given.d_entropies[place]);
                 vectorized(|| logit_gradient(logits, d_logprob, d_entropy));
                 logits[query.target as usize] += d_logprob;
             }

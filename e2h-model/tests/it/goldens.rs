@@ -1,4 +1,4 @@
-//! Log-probs, entropies, gradients and greedy continuations against transformers in float64.
+//! Log-probs, entropies, gradients and greedy continuations of both engines against transformers in float64.
 //!
 //! The numbers are made by an independent program; they lie beside the project, in `shared/oracle/models`,
 //! and the tests say so when they are not there.
@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use e2h_core::{GenerateRequest, RootSeed, Sampling, TokenId};
-use e2h_model::{Group, Model, TokenGrads};
+use e2h_model::{BurnDecoder, Engine, Group, Model, Precision, TokenGrads, TokenStats, device};
 use safetensors::SafeTensors;
 
 const MODELS: [&str; 5] = ["qwen2", "llama3", "smollm2", "llama-untied", "qwen3"];
@@ -18,7 +18,10 @@ fn folder(name: &str) -> Option<PathBuf> {
     );
     let folder = shared.join("oracle/models").join(name);
     if !folder.exists() {
-        eprintln!("skipped: {} is not here", folder.display());
+        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: {} is not here", folder.display());
+        }
         return None;
     }
     Some(folder)
@@ -89,7 +92,7 @@ fn groups(rows: &[Vec<TokenId>]) -> Vec<Group<'_>> {
         .collect()
 }
 
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter()
         .zip(b)
@@ -97,32 +100,96 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
+fn burn(folder: &Path) -> BurnDecoder {
+    let model = Model::load(folder).expect("loadable");
+    let device = device("cpu").expect("always there").device;
+    let (config, params) = (model.config().clone(), model.params().to_vec());
+    BurnDecoder::new(config, params, &device, Precision::F32).expect("f32 is supported")
+}
+
+fn check_stats(engine: &dyn Engine, expected: &Expected, budget: usize, name: &str) {
+    let rows = expected.rows();
+    let logprobs = expected.of_targets("logprobs", 36);
+    let entropies = expected.of_targets("entropies", 37);
+    let stats = engine
+        .token_stats(&groups(&rows), budget)
+        .expect("valid tokens");
+    for (i, (logprob, entropy)) in stats.iter().enumerate() {
+        for (what, got, want) in [
+            ("log-probs", logprob, &logprobs[i]),
+            ("entropies", entropy, &entropies[i]),
+        ] {
+            let worst = largest_difference(got, want);
+            assert!(
+                worst < 1e-4,
+                "{name}, {}: {what} of row {i} are off by {worst}",
+                engine.name()
+            );
+        }
+    }
+}
+
+fn check_gradients(engine: &dyn Engine, expected: &Expected, budget: usize, name: &str) {
+    let rows = expected.rows();
+    let n_targets = rows.iter().map(|row| row.len() - 1).sum::<usize>() as f32;
+    let mut grads = vec![0.0; engine.params().len()];
+    let loss = |stats: &TokenStats<'_>| TokenGrads {
+        d_logprobs: vec![-1.0 / n_targets; stats.logprobs.len()],
+        d_entropies: vec![0.0; stats.logprobs.len()],
+    };
+    engine
+        .backward(&groups(&rows), budget, &mut grads, &loss)
+        .expect("valid tokens");
+    for tensor in expected
+        .names()
+        .iter()
+        .filter_map(|name| name.strip_prefix("grad."))
+    {
+        let want = expected.floats(&format!("grad.{tensor}"));
+        let spec = engine.layout().get(tensor).expect(tensor);
+        let worst = largest_difference(&grads[spec.range.clone()], &want);
+        let scale = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+        assert!(
+            worst < 1e-3 * scale,
+            "{name}, {}: {tensor} is off by {worst} of {scale}",
+            engine.name()
+        );
+    }
+}
+
+fn check_greedy(engine: &dyn Engine, expected: &Expected, name: &str) {
+    let sampling = Sampling {
+        max_tokens: 16,
+        ..Sampling::default().greedy()
+    };
+    let requests = expected
+        .rows()
+        .into_iter()
+        .map(|prompt| GenerateRequest {
+            prompt,
+            streams: vec![RootSeed(0).stream("", &[])],
+        })
+        .collect();
+    let never = |_: &[TokenId]| None;
+    let generated = engine
+        .generate(requests, &sampling, &never)
+        .expect("valid tokens");
+    let greedy = expected.ints("greedy");
+    for (i, (group, want)) in generated.iter().zip(greedy.chunks(16)).enumerate() {
+        assert_eq!(group[0].tokens, want, "{name}, {}: row {i}", engine.name());
+    }
+}
+
 #[test]
 fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
-        let rows = expected.rows();
-        let logprobs = expected.of_targets("logprobs", 36);
-        let entropies = expected.of_targets("entropies", 37);
         for (budget, threads) in [(1, 1), (30, 2), (10_000, 1)] {
-            let model = Model::load(&folder)
-                .expect("loadable")
-                .with_threads(threads);
-            let stats = model
-                .token_stats(&groups(&rows), budget)
-                .expect("valid tokens");
-            for (i, (logprob, entropy)) in stats.iter().enumerate() {
-                let worst = largest_difference(logprob, &logprobs[i]);
-                assert!(
-                    worst < 1e-4,
-                    "{name}: log-probs of row {i} are off by {worst}"
-                );
-                let worst = largest_difference(entropy, &entropies[i]);
-                assert!(
-                    worst < 1e-4,
-                    "{name}: entropies of row {i} are off by {worst}"
-                );
-            }
+            let model = Model::load(&folder).expect("loadable");
+            check_stats(&model.with_threads(threads), &expected, budget, name);
+        }
+        for budget in [1, 60, 10_000] {
+            check_stats(&burn(&folder), &expected, budget, name);
         }
     }
 }
@@ -131,33 +198,13 @@ fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut() {
 fn gradients_equal_the_goldens_however_the_batch_is_cut() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
-        let rows = expected.rows();
-        let n_targets = rows.iter().map(|row| row.len() - 1).sum::<usize>() as f32;
         for (budget, threads) in [(1, 2), (10_000, 1)] {
-            let model = Model::load(&folder)
-                .expect("loadable")
-                .with_threads(threads);
-            let mut grads = vec![0.0; model.params().len()];
-            model
-                .backward(&groups(&rows), budget, &mut grads, |stats| TokenGrads {
-                    d_logprobs: vec![-1.0 / n_targets; stats.logprobs.len()],
-                    d_entropies: vec![0.0; stats.logprobs.len()],
-                })
-                .expect("valid tokens");
-            for tensor in expected
-                .names()
-                .iter()
-                .filter_map(|name| name.strip_prefix("grad."))
-            {
-                let want = expected.floats(&format!("grad.{tensor}"));
-                let spec = model.layout().get(tensor).expect(tensor);
-                let worst = largest_difference(&grads[spec.range.clone()], &want);
-                let scale = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
-                assert!(
-                    worst < 1e-3 * scale,
-                    "{name}: {tensor} is off by {worst} of {scale}"
-                );
-            }
+            let model = Model::load(&folder).expect("loadable");
+            check_gradients(&model.with_threads(threads), &expected, budget, name);
+        }
+        for (budget, checkpointing) in [(1, false), (60, true), (10_000, false)] {
+            let decoder = burn(&folder).with_gradient_checkpointing(checkpointing);
+            check_gradients(&decoder, &expected, budget, name);
         }
     }
 }
@@ -166,26 +213,7 @@ fn gradients_equal_the_goldens_however_the_batch_is_cut() {
 fn greedy_continuations_equal_the_goldens() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
-        let model = Model::load(&folder).expect("loadable");
-        let sampling = Sampling {
-            max_tokens: 16,
-            ..Sampling::default().greedy()
-        };
-        let requests = expected
-            .rows()
-            .into_iter()
-            .map(|prompt| GenerateRequest {
-                prompt,
-                streams: vec![RootSeed(0).stream("", &[])],
-            })
-            .collect();
-        let never = |_: &[TokenId]| None;
-        let generated = model
-            .generate(requests, &sampling, &never)
-            .expect("valid tokens");
-        let greedy = expected.ints("greedy");
-        for (i, (group, want)) in generated.iter().zip(greedy.chunks(16)).enumerate() {
-            assert_eq!(group[0].tokens, want, "{name}: row {i}");
-        }
+        check_greedy(&Model::load(&folder).expect("loadable"), &expected, name);
+        check_greedy(&burn(&folder), &expected, name);
     }
 }

@@ -1,3 +1,4 @@
 //! Integration tests of the model engine.
 
+mod burn_engine;
 mod goldens;
