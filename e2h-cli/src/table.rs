@@ -44,7 +44,7 @@ pub(crate) fn before_after(before: &EvalReport, after: &EvalReport) -> String {
 }
 
 fn header(columns: &[&str], report: &EvalReport) -> String {
-    let mut text = format!("{:<6}{:<22}", columns[0], columns[1]);
+    let mut text = format!("{:<6}{:<26}", columns[0], columns[1]);
     for column in &columns[2..] {
         let width = if *column == "95% interval" { 15 } else { 9 };
         text += &format!("{column:>width$} ");
@@ -61,7 +61,7 @@ fn row(level: &LevelReport, cells: &[String]) -> String {
     let ood = if level.ood { " (unseen level)" } else { "" };
     let name = format!("{}{ood}", level.label);
     let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>9} ")).collect();
-    format!("{:<6}{name:<22}{}", level.level.0, cells.concat())
+    format!("{:<6}{name:<26}{}", level.level.0, cells.concat())
 }
 
 fn pass(level: &LevelReport) -> String {

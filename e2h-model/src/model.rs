@@ -8,6 +8,7 @@ use e2h_core::Stream;
 use crate::batch::{Group, Slice, check_groups, pack};
 use crate::cpu::forward::{Shape, Workspace};
 use crate::cpu::head::{HeadBuffers, HeadOutput};
+use crate::optim::AdamW;
 use crate::params::Layout;
 use crate::{ModelConfig, Result};
 
@@ -127,9 +128,12 @@ impl Model {
         &self.params
     }
 
-    /// The flat weights, for an optimiser.
-    pub fn params_mut(&mut self) -> &mut [f32] {
-        &mut self.params
+    /// Makes one update of the weights along `grads` with learning rate `lr`.
+    ///
+    /// # Panics
+    /// When `grads` or the optimiser's state has not the length of the weights.
+    pub fn update(&mut self, optimizer: &mut AdamW, grads: &[f32], lr: f64) {
+        optimizer.update(&self.shape.layout, &mut self.params, grads, lr);
     }
 
     fn slices(&self, groups: &[Group<'_>], token_budget: usize) -> Result<Vec<Slice>> {

@@ -71,7 +71,6 @@ pub fn train_on_play(
         ..AdamWConfig::default()
     };
     let mut optimizer = AdamW::new(adamw, n_params);
-    let layout = policy.model.layout().clone();
     for step in 0..config.steps {
         let plays = (0..config.batch as u64)
             .into_par_iter()
@@ -113,12 +112,7 @@ pub fn train_on_play(
                 }
             })?;
         clip_global_norm(&mut grads, config.max_grad_norm);
-        optimizer.update(
-            &layout,
-            policy.model.params_mut(),
-            &grads,
-            config.lr_at(step),
-        );
+        policy.model.update(&mut optimizer, &grads, config.lr_at(step));
         let mut losses = losses
             .into_inner()
             .unwrap_or_else(|poisoned| poisoned.into_inner());

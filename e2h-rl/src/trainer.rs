@@ -151,9 +151,7 @@ impl<'a> Trainer<'a> {
                 .sum();
             let norm = clip_global_norm(&mut grads, self.config.max_grad_norm);
             if norm.is_finite() && pass.loss.is_finite() {
-                let layout = self.policy.model.layout().clone();
-                let params = self.policy.model.params_mut();
-                self.optimizer.update(&layout, params, &grads, stats.lr);
+                self.policy.model.update(&mut self.optimizer, &grads, stats.lr);
                 self.bad_updates = 0;
             } else {
                 stats.skipped_updates += 1;
