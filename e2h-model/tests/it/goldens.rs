@@ -185,7 +185,7 @@ fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
         for (budget, threads) in [(1, 1), (30, 2), (10_000, 1)] {
-            let model = Model::load(&folder).expect("loadable");
+            let model = Model::load(folder.as_path()).expect("loadable");
             check_stats(&model.with_threads(threads), &expected, budget, name);
         }
         for budget in [1, 60, 10_000] {
@@ -199,7 +199,7 @@ fn gradients_equal_the_goldens_however_the_batch_is_cut() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
         for (budget, threads) in [(1, 2), (10_000, 1)] {
-            let model = Model::load(&folder).expect("loadable");
+            let model = Model::load(folder.as_path()).expect("loadable");
             check_gradients(&model.with_threads(threads), &expected, budget, name);
         }
         for (budget, checkpointing) in [(1, false), (60, true), (10_000, false)] {
@@ -213,7 +213,7 @@ fn gradients_equal_the_goldens_however_the_batch_is_cut() {
 fn greedy_continuations_equal_the_goldens() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
-        check_greedy(&Model::load(&folder).expect("loadable"), &expected, name);
+        check_greedy(&Model::load(folder.as_path()).expect("loadable"), &expected, name);
         check_greedy(&burn(&folder), &expected, name);
     }
 }
