@@ -60,8 +60,15 @@ pub(super) fn swatch(style: usize) -> String {
 impl Chart {
     /// A plot of `raw`, in means over as many steps as make it fit; series without values are left out.
     pub(super) fn new(title: &str, unit: Unit, note: &str, raw: Vec<Raw>) -> Self {
-        let raw: Vec<Raw> = raw.into_iter().filter(|(_, _, points)| !points.is_empty()).collect();
-        let steps = || raw.iter().flat_map(|(_, _, points)| points).map(|point| point.step);
+        let raw: Vec<Raw> = raw
+            .into_iter()
+            .filter(|(_, _, points)| !points.is_empty())
+            .collect();
+        let steps = || {
+            raw.iter()
+                .flat_map(|(_, _, points)| points)
+                .map(|point| point.step)
+        };
         let (first, last) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
         let width = (last - first) / MAX_ROWS as u64 + 1;
         let mut rows: Vec<u64> = steps().map(|step| (step - first) / width).collect();
@@ -76,11 +83,24 @@ impl Chart {
                     sums[row].1 += point.weight;
                 }
             }
-            let values = sums.iter().map(|(sum, n)| (*n > 0.0).then(|| sum / n)).collect();
+            let values = sums
+                .iter()
+                .map(|(sum, n)| (*n > 0.0).then(|| sum / n))
+                .collect();
             let trend = (rows.len() >= MIN_SMOOTHED).then(|| smooth(&sums));
-            series.push(Series { name: name.clone(), style: *style, values, trend });
+            series.push(Series {
+                name: name.clone(),
+                style: *style,
+                values,
+                trend,
+            });
         }
-        let span = |row: u64| (first + row * width, (first + row * width + width - 1).min(last));
+        let span = |row: u64| {
+            (
+                first + row * width,
+                (first + row * width + width - 1).min(last),
+            )
+        };
         Self {
             title: title.to_owned(),
             unit,
@@ -125,7 +145,12 @@ impl Chart {
 
     /// The note, and how the lines are made.
     fn caption(&self) -> String {
-        let width = self.rows.iter().map(|(first, last)| last - first + 1).max().unwrap_or(1);
+        let width = self
+            .rows
+            .iter()
+            .map(|(first, last)| last - first + 1)
+            .max()
+            .unwrap_or(1);
         let mut text = self.note.clone();
         if width > 1 {
             let _ = write!(text, " Each point is the mean of {width} steps.");
@@ -159,7 +184,15 @@ impl Chart {
     }
 
     fn svg(&self, frame: &Frame) -> String {
-        let Frame { width, height, left, right, top, bottom, .. } = *frame;
+        let Frame {
+            width,
+            height,
+            left,
+            right,
+            top,
+            bottom,
+            ..
+        } = *frame;
         let mut svg = format!(
             "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" tabindex=\"0\" data-left=\"{left}\" \
              data-right=\"{right}\">\n<title>{}</title>\n<desc>{}</desc>\n",
@@ -187,7 +220,10 @@ impl Chart {
         let class = style_class(series.style);
         let place = |i: usize, value: f64| (frame.x(self.rows[i]), frame.y(value));
         if self.stacked {
-            let upper = edges.iter().enumerate().filter_map(|(i, e)| e.map(|e| place(i, e.1)));
+            let upper = edges
+                .iter()
+                .enumerate()
+                .filter_map(|(i, e)| e.map(|e| place(i, e.1)));
             let lower = edges.iter().enumerate().rev();
             let lower = lower.filter_map(|(i, e)| e.map(|e| place(i, e.0)));
             let mut outline: Vec<(f64, f64)> = upper.collect();
@@ -202,7 +238,12 @@ impl Chart {
             return format!("<path class=\"series area {class}\" d=\"{d}Z\"/>\n");
         }
         let line = |values: &[Option<f64>]| {
-            path(values.iter().enumerate().map(|(i, value)| value.map(|value| place(i, value))))
+            path(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| value.map(|value| place(i, value))),
+            )
         };
         match &series.trend {
             Some(trend) => format!(
@@ -211,8 +252,10 @@ impl Chart {
                 line(trend)
             ),
             None => {
-                let mut svg =
-                    format!("<path class=\"series {class}\" d=\"{}\"/>\n", line(&series.values));
+                let mut svg = format!(
+                    "<path class=\"series {class}\" d=\"{}\"/>\n",
+                    line(&series.values)
+                );
                 for (i, value) in series.values.iter().enumerate() {
                     if let Some((x, y)) = value.map(|value| place(i, value)) {
                         let _ = writeln!(
@@ -235,8 +278,16 @@ impl Chart {
         let mut ends: Vec<(f64, f64, &Series)> = Vec::new();
         for (series, edges) in self.series.iter().zip(&edges) {
             let values = series.trend.as_ref().unwrap_or(&series.values);
-            let last = |i: &usize| if self.stacked { edges[*i].is_some() } else { values[*i].is_some() };
-            let Some(i) = (0..self.rows.len()).rev().find(last) else { continue };
+            let last = |i: &usize| {
+                if self.stacked {
+                    edges[*i].is_some()
+                } else {
+                    values[*i].is_some()
+                }
+            };
+            let Some(i) = (0..self.rows.len()).rev().find(last) else {
+                continue;
+            };
             let middle = edges[i].map(|(low, high)| (low + high) / 2.0);
             let at = if self.stacked { middle } else { values[i] };
             ends.push((frame.x(self.rows[i]), frame.y(at.unwrap_or(0.0)), series));
@@ -318,7 +369,11 @@ struct Frame {
 
 impl Frame {
     fn new(chart: &Chart) -> Self {
-        let (width, height) = if chart.wide { (1040.0, 300.0) } else { (500.0, 230.0) };
+        let (width, height) = if chart.wide {
+            (1040.0, 300.0)
+        } else {
+            (500.0, 230.0)
+        };
         let margin = match (chart.series.len(), chart.wide) {
             (0 | 1, _) => 14.0,
             (_, true) => 170.0,
@@ -342,7 +397,11 @@ impl Frame {
     fn x(&self, row: (u64, u64)) -> f64 {
         let (first, last) = self.steps;
         let middle = (row.0 as f64 + row.1 as f64) / 2.0;
-        let share = if last > first { (middle - first) / (last - first) } else { 0.5 };
+        let share = if last > first {
+            (middle - first) / (last - first)
+        } else {
+            0.5
+        };
         self.left + share * (self.right - self.left)
     }
 
@@ -352,7 +411,12 @@ impl Frame {
     }
 
     fn axes(&self, unit: Unit) -> String {
-        let Self { left, right, bottom, .. } = *self;
+        let Self {
+            left,
+            right,
+            bottom,
+            ..
+        } = *self;
         let mut svg = String::new();
         for value in ticks(self.values.0, self.values.1, 4) {
             let y = self.y(value);
@@ -366,7 +430,10 @@ impl Frame {
             );
         }
         let (first, last) = self.steps;
-        for step in ticks(first, last, 5).into_iter().filter(|step| step.fract() == 0.0) {
+        for step in ticks(first, last, 5)
+            .into_iter()
+            .filter(|step| step.fract() == 0.0)
+        {
             let _ = writeln!(
                 svg,
                 "<text class=\"x\" x=\"{:.1}\" y=\"{:.1}\">{step}</text>",
@@ -390,10 +457,20 @@ fn range(chart: &Chart) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let edges = chart.edges();
-    let values = || edges.iter().flatten().flatten().flat_map(|(low, high)| [*low, *high]);
+    let values = || {
+        edges
+            .iter()
+            .flatten()
+            .flatten()
+            .flat_map(|(low, high)| [*low, *high])
+    };
     let low = values().fold(f64::INFINITY, f64::min).min(0.0);
     let high = values().fold(f64::NEG_INFINITY, f64::max).max(0.0);
-    let room = if chart.stacked { 0.0 } else { 0.05 * (high - low) };
+    let room = if chart.stacked {
+        0.0
+    } else {
+        0.05 * (high - low)
+    };
     match high - low {
         span if span.is_finite() && span > 0.0 => {
             (if low < 0.0 { low - room } else { low }, high + room)
@@ -421,7 +498,9 @@ fn smooth(sums: &[(f64, f64)]) -> Vec<Option<f64>> {
     let there = |i: &usize| sums[*i].1 > 0.0;
     let first = (0..sums.len()).find(there).unwrap_or(sums.len());
     let last = (0..sums.len()).rev().find(there).unwrap_or(0);
-    (0..sums.len()).map(|i| (first..=last).contains(&i).then(|| at(i)).flatten()).collect()
+    (0..sums.len())
+        .map(|i| (first..=last).contains(&i).then(|| at(i)).flatten())
+        .collect()
 }
 
 /// Moves sorted places at least `gap` apart, within `low..high` where they fit.
@@ -465,14 +544,23 @@ mod tests {
     use super::*;
 
     fn points(values: &[f64]) -> Vec<Point> {
-        let point = |(step, value): (usize, &f64)| Point { step: step as u64, value: *value, weight: 1.0 };
+        let point = |(step, value): (usize, &f64)| Point {
+            step: step as u64,
+            value: *value,
+            weight: 1.0,
+        };
         values.iter().enumerate().map(point).collect()
     }
 
     #[test]
     fn a_long_series_becomes_means_of_a_few_steps() {
         let values: Vec<f64> = (0..2000).map(f64::from).collect();
-        let chart = Chart::new("t", Unit::One, "", vec![("s".to_owned(), 0, points(&values))]);
+        let chart = Chart::new(
+            "t",
+            Unit::One,
+            "",
+            vec![("s".to_owned(), 0, points(&values))],
+        );
         assert!(chart.rows.len() <= MAX_ROWS && chart.rows.len() > MAX_ROWS / 2);
         assert_eq!(chart.rows[0], (0, 8));
         assert_eq!(chart.series[0].values[0], Some(4.0));
@@ -482,7 +570,10 @@ mod tests {
     #[test]
     fn smoothing_keeps_a_constant_and_weighs_by_weight() {
         let flat = smooth(&[(6.0, 2.0); 20]);
-        assert!(flat.iter().all(|v| v.is_some_and(|v| (v - 3.0).abs() < 1e-12)));
+        assert!(
+            flat.iter()
+                .all(|v| v.is_some_and(|v| (v - 3.0).abs() < 1e-12))
+        );
         let mut sums = vec![(0.0, 1.0); 20];
         sums[10] = (1e6, 1e6);
         assert!(smooth(&sums)[10].is_some_and(|v| v > 0.99));
@@ -503,7 +594,12 @@ mod tests {
 
     #[test]
     fn a_constant_series_is_drawn_without_nan() {
-        let chart = Chart::new("t", Unit::One, "", vec![("s".to_owned(), 0, points(&[0.0; 30]))]);
+        let chart = Chart::new(
+            "t",
+            Unit::One,
+            "",
+            vec![("s".to_owned(), 0, points(&[0.0; 30]))],
+        );
         assert!(!chart.html().contains("NaN"));
         assert!(Chart::new("t", Unit::One, "", Vec::new()).html().is_empty());
     }

@@ -13,13 +13,16 @@ pub(super) fn headline(runs: &[RunData], names: &[String]) -> String {
     let mut order: Vec<usize> = (0..runs.len()).collect();
     let key = |i: usize| mean(runs[i].after()).unwrap_or(-1.0);
     order.sort_by(|a, b| key(*b).total_cmp(&key(*a)));
-    let mut html = "<p class=\"sub\">Greedy accuracy on held-out problems, mean over the levels trained on; \
+    let mut html =
+        "<p class=\"sub\">Greedy accuracy on held-out problems, mean over the levels trained on; \
                     the best first.</p>\n<ol class=\"runs\">\n"
-        .to_owned();
+            .to_owned();
     for i in order {
         let (before, after) = (mean(runs[i].before()), mean(runs[i].after()));
         let number = after.map_or("–".to_owned(), percent);
-        let change = before.zip(after).map(|(before, after)| points(after - before));
+        let change = before
+            .zip(after)
+            .map(|(before, after)| points(after - before));
         let _ = writeln!(
             html,
             "<li>{}<b class=\"score\">{number}</b> <span class=\"change\">{}</span> \
@@ -48,7 +51,9 @@ pub(super) fn configs(runs: &[RunData], names: &[String]) -> String {
     let mut rows = String::new();
     for key in keys {
         let value = |run: &Vec<(String, String)>| {
-            run.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+            run.iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value.clone())
         };
         let values: Vec<Option<String>> = settings.iter().map(value).collect();
         if values.iter().all(|value| *value == values[0]) {
