@@ -1,0 +1,606 @@
+//! A plot over steps: inline SVG, its legend, and the table behind it.
+//!
+//! Lines show the mean over a few steps faintly and a smoothed trend boldly; stacked areas add their series up.
+//! The table holds exactly the plotted values, and the page's script reads them there when the pointer moves.
+//!
+//! # Invariants
+//! - At most [`MAX_ROWS`] points a series, so a page does not grow with the length of a run.
+//! - A series differs from its neighbours in colour and in dashes, and carries its name at its end.
+
+use std::fmt::Write as _;
+
+use super::data::Point;
+use super::format::{Unit, escape, ticks};
+
+/// Points of a series at most.
+pub(super) const MAX_ROWS: usize = 240;
+/// Lines with fewer points are drawn without smoothing, with dots.
+const MIN_SMOOTHED: usize = 12;
+const COLOURS: usize = 7;
+const DASHES: usize = 4;
+
+/// A plot over steps.
+pub(super) struct Chart {
+    pub(super) title: String,
+    pub(super) unit: Unit,
+    /// What is shown, in words.
+    pub(super) note: String,
+    /// The first and last step of each point.
+    rows: Vec<(u64, u64)>,
+    series: Vec<Series>,
+    pub(super) stacked: bool,
+    /// As wide as the page.
+    pub(super) wide: bool,
+}
+
+struct Series {
+    name: String,
+    style: usize,
+    values: Vec<Option<f64>>,
+    trend: Option<Vec<Option<f64>>>,
+}
+
+/// The name, the style and the values of a series.
+pub(super) type Raw = (String, usize, Vec<Point>);
+
+/// The class that gives series `style` its colour and dashes.
+pub(super) fn style_class(style: usize) -> String {
+    format!("c{} d{}", style % COLOURS, style % DASHES)
+}
+
+/// A short line in the colour and dashes of a series.
+pub(super) fn swatch(style: usize) -> String {
+    format!(
+        "<svg class=\"swatch\" viewBox=\"0 0 26 10\" aria-hidden=\"true\">\
+         <path class=\"{}\" d=\"M1 5H25\"/></svg>",
+        style_class(style)
+    )
+}
+
+impl Chart {
+    /// A plot of `raw`, in means over as many steps as make it fit; series without values are left out.
+    pub(super) fn new(title: &str, unit: Unit, note: &str, raw: Vec<Raw>) -> Self {
+        let raw: Vec<Raw> = raw
+            .into_iter()
+            .filter(|(_, _, points)| !points.is_empty())
+            .collect();
+        let steps = || {
+            raw.iter()
+                .flat_map(|(_, _, points)| points)
+                .map(|point| point.step)
+        };
+        let (first, last) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
+        let width = (last - first) / MAX_ROWS as u64 + 1;
+        let mut rows: Vec<u64> = steps().map(|step| (step - first) / width).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let mut series = Vec::new();
+        for (name, style, points) in &raw {
+            let mut sums = vec![(0.0, 0.0); rows.len()];
+            for point in points {
+                if let Ok(row) = rows.binary_search(&((point.step - first) / width)) {
+                    sums[row].0 += point.value * point.weight;
+                    sums[row].1 += point.weight;
+                }
+            }
+            let values = sums
+                .iter()
+                .map(|(sum, n)| (*n > 0.0).then(|| sum / n))
+                .collect();
+            let trend = (rows.len() >= MIN_SMOOTHED).then(|| smooth(&sums));
+            series.push(Series {
+                name: name.clone(),
+                style: *style,
+                values,
+                trend,
+            });
+        }
+        let span = |row: u64| {
+            (
+                first + row * width,
+                (first + row * width + width - 1).min(last),
+            )
+        };
+        Self {
+            title: title.to_owned(),
+            unit,
+            note: note.to_owned(),
+            rows: rows.into_iter().map(span).collect(),
+            series,
+            stacked: false,
+            wide: false,
+        }
+    }
+
+    /// The same plot as stacked areas.
+    pub(super) fn stacked(mut self) -> Self {
+        self.stacked = true;
+        self
+    }
+
+    /// The same plot as wide as the page.
+    pub(super) fn wide(mut self) -> Self {
+        self.wide = true;
+        self
+    }
+
+    /// The plot as HTML; nothing when it has no values.
+    pub(super) fn html(&self) -> String {
+        if self.series.is_empty() {
+            return String::new();
+        }
+        let frame = Frame::new(self);
+        let mut page = format!(
+            "<figure class=\"chart{}\">\n<figcaption><b>{}</b> <span class=\"unit\">{}</span>\
+             <p>{}</p></figcaption>\n",
+            if self.wide { " wide" } else { "" },
+            escape(&self.title),
+            escape(self.unit.name()),
+            escape(&self.caption()),
+        );
+        page += &self.svg(&frame);
+        page += &self.table(&frame);
+        page + "</figure>\n"
+    }
+
+    /// The note, and how the lines are made.
+    fn caption(&self) -> String {
+        let width = self
+            .rows
+            .iter()
+            .map(|(first, last)| last - first + 1)
+            .max()
+            .unwrap_or(1);
+        let mut text = self.note.clone();
+        if width > 1 {
+            let _ = write!(text, " Each point is the mean of {width} steps.");
+        }
+        if self.is_smoothed() {
+            text += " Faint: as measured; bold: smoothed.";
+        }
+        text
+    }
+
+    fn is_smoothed(&self) -> bool {
+        !self.stacked && self.series.iter().any(|series| series.trend.is_some())
+    }
+
+    /// The series' lower and upper edges at each point; a line has its value as both.
+    fn edges(&self) -> Vec<Vec<Option<(f64, f64)>>> {
+        let mut base = vec![0.0; self.rows.len()];
+        let mut edges = Vec::new();
+        for series in &self.series {
+            let points = series.values.iter().zip(&mut base).map(|(value, base)| {
+                if !self.stacked {
+                    return value.map(|value| (value, value));
+                }
+                let low = *base;
+                *base += value.unwrap_or(0.0);
+                Some((low, *base))
+            });
+            edges.push(points.collect());
+        }
+        edges
+    }
+
+    fn svg(&self, frame: &Frame) -> String {
+        let Frame {
+            width,
+            height,
+            left,
+            right,
+            top,
+            bottom,
+            ..
+        } = *frame;
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" tabindex=\"0\" data-left=\"{left}\" \
+             data-right=\"{right}\">\n<title>{}</title>\n<desc>{}</desc>\n",
+            escape(&self.title),
+            escape(&self.summary()),
+        );
+        svg += &frame.axes(self.unit);
+        for (series, edges) in self.series.iter().zip(self.edges()) {
+            svg += &self.mark(series, &edges, frame);
+        }
+        svg += &self.names(frame);
+        let _ = writeln!(
+            svg,
+            "<path class=\"cursor\" d=\"M0 {top}V{bottom}\"/>\
+             <rect class=\"hit\" x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\">\
+             <title></title></rect>\n</svg>",
+            right - left,
+            bottom - top
+        );
+        svg
+    }
+
+    /// One series as an area, or as a line with its trend.
+    fn mark(&self, series: &Series, edges: &[Option<(f64, f64)>], frame: &Frame) -> String {
+        let class = style_class(series.style);
+        let place = |i: usize, value: f64| (frame.x(self.rows[i]), frame.y(value));
+        if self.stacked {
+            let upper = edges
+                .iter()
+                .enumerate()
+                .filter_map(|(i, e)| e.map(|e| place(i, e.1)));
+            let lower = edges.iter().enumerate().rev();
+            let lower = lower.filter_map(|(i, e)| e.map(|e| place(i, e.0)));
+            let mut outline: Vec<(f64, f64)> = upper.collect();
+            if let [only] = outline[..] {
+                outline = vec![(only.0 - 12.0, only.1), (only.0 + 12.0, only.1)];
+                let low = frame.y(edges[0].map_or(0.0, |edge| edge.0));
+                outline.extend([(only.0 + 12.0, low), (only.0 - 12.0, low)]);
+            } else {
+                outline.extend(lower);
+            }
+            let d = path(outline.into_iter().map(Some));
+            return format!("<path class=\"series area {class}\" d=\"{d}Z\"/>\n");
+        }
+        let line = |values: &[Option<f64>]| {
+            path(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| value.map(|value| place(i, value))),
+            )
+        };
+        match &series.trend {
+            Some(trend) => format!(
+                "<path class=\"raw {class}\" d=\"{}\"/>\n<path class=\"series {class}\" d=\"{}\"/>\n",
+                line(&series.values),
+                line(trend)
+            ),
+            None => {
+                let mut svg = format!(
+                    "<path class=\"series {class}\" d=\"{}\"/>\n",
+                    line(&series.values)
+                );
+                for (i, value) in series.values.iter().enumerate() {
+                    if let Some((x, y)) = value.map(|value| place(i, value)) {
+                        let _ = writeln!(
+                            svg,
+                            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>"
+                        );
+                    }
+                }
+                svg
+            }
+        }
+    }
+
+    /// The names of the series at their ends, moved apart; a lone series needs none.
+    fn names(&self, frame: &Frame) -> String {
+        if self.series.len() < 2 {
+            return String::new();
+        }
+        let edges = self.edges();
+        let mut ends: Vec<(f64, f64, &Series)> = Vec::new();
+        for (series, edges) in self.series.iter().zip(&edges) {
+            let values = series.trend.as_ref().unwrap_or(&series.values);
+            let last = |i: &usize| {
+                if self.stacked {
+                    edges[*i].is_some()
+                } else {
+                    values[*i].is_some()
+                }
+            };
+            let Some(i) = (0..self.rows.len()).rev().find(last) else {
+                continue;
+            };
+            let middle = edges[i].map(|(low, high)| (low + high) / 2.0);
+            let at = if self.stacked { middle } else { values[i] };
+            ends.push((frame.x(self.rows[i]), frame.y(at.unwrap_or(0.0)), series));
+        }
+        ends.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mut labels: Vec<f64> = ends.iter().map(|end| end.1).collect();
+        spread(&mut labels, 14.0, frame.top, frame.bottom);
+        let mut svg = String::new();
+        for ((x, y, series), label) in ends.iter().zip(labels) {
+            let right = frame.right;
+            let _ = writeln!(
+                svg,
+                "<path class=\"leader\" d=\"M{x:.1} {y:.1}L{:.1} {label:.1}\"/>\
+                 <text class=\"name {}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                right + 6.0,
+                style_class(series.style),
+                right + 9.0,
+                label + 4.0,
+                escape(&shorten(&series.name, if self.wide { 24 } else { 17 }))
+            );
+        }
+        svg
+    }
+
+    /// The plotted values as a table, closed at first.
+    fn table(&self, frame: &Frame) -> String {
+        let mut html =
+            "<details><summary>table</summary><div class=\"scroll\"><table>\n<thead><tr><th>step"
+                .to_owned();
+        for series in &self.series {
+            let _ = write!(
+                html,
+                "<th class=\"{}\">{}",
+                style_class(series.style),
+                escape(&series.name)
+            );
+        }
+        html += "</thead>\n<tbody>\n";
+        for (i, row) in self.rows.iter().enumerate() {
+            let steps = match row.0 == row.1 {
+                true => row.0.to_string(),
+                false => format!("{}–{}", row.0, row.1),
+            };
+            let _ = write!(html, "<tr data-x=\"{:.1}\"><td>{steps}", frame.x(*row));
+            for series in &self.series {
+                let value = series.values[i].map_or("–".to_owned(), |v| self.unit.show(v));
+                let _ = write!(html, "<td>{value}");
+            }
+            html.push('\n');
+        }
+        html + "</tbody></table></div></details>\n"
+    }
+
+    /// Where each series begins and ends, for those who do not see the plot.
+    fn summary(&self) -> String {
+        let ends = |series: &Series| {
+            let shown = series.trend.as_ref().unwrap_or(&series.values);
+            let mut values = shown.iter().flatten();
+            let first = values.next().copied().unwrap_or(0.0);
+            let last = values.next_back().copied().unwrap_or(first);
+            let (first, last) = (self.unit.show(first), self.unit.show(last));
+            format!("{}: {first} at first, {last} at last.", series.name)
+        };
+        self.series.iter().map(ends).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Where things lie in an SVG, in its units.
+struct Frame {
+    width: f64,
+    height: f64,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    steps: (f64, f64),
+    values: (f64, f64),
+}
+
+impl Frame {
+    fn new(chart: &Chart) -> Self {
+        let (width, height) = if chart.wide {
+            (1040.0, 300.0)
+        } else {
+            (500.0, 230.0)
+        };
+        let margin = match (chart.series.len(), chart.wide) {
+            (0 | 1, _) => 14.0,
+            (_, true) => 170.0,
+            (_, false) => 126.0,
+        };
+        let first = chart.rows.first().map_or(0.0, |row| row.0 as f64);
+        let last = chart.rows.last().map_or(0.0, |row| row.1 as f64);
+        Self {
+            width,
+            height,
+            left: 54.0,
+            right: width - margin,
+            top: 10.0,
+            bottom: height - 34.0,
+            steps: (first, last),
+            values: range(chart),
+        }
+    }
+
+    /// The place of the middle of some steps.
+    fn x(&self, row: (u64, u64)) -> f64 {
+        let (first, last) = self.steps;
+        let middle = (row.0 as f64 + row.1 as f64) / 2.0;
+        let share = if last > first {
+            (middle - first) / (last - first)
+        } else {
+            0.5
+        };
+        self.left + share * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let (low, high) = self.values;
+        self.bottom - (value - low) / (high - low) * (self.bottom - self.top)
+    }
+
+    fn axes(&self, unit: Unit) -> String {
+        let Self {
+            left,
+            right,
+            bottom,
+            ..
+        } = *self;
+        let mut svg = String::new();
+        for value in ticks(self.values.0, self.values.1, 4) {
+            let y = self.y(value);
+            let _ = writeln!(
+                svg,
+                "<path class=\"grid\" d=\"M{left} {y:.1}H{right}\"/>\
+                 <text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                left - 6.0,
+                y + 4.0,
+                escape(&unit.tick(value))
+            );
+        }
+        let (first, last) = self.steps;
+        for step in ticks(first, last, 5)
+            .into_iter()
+            .filter(|step| step.fract() == 0.0)
+        {
+            let _ = writeln!(
+                svg,
+                "<text class=\"x\" x=\"{:.1}\" y=\"{:.1}\">{step}</text>",
+                self.x((step as u64, step as u64)),
+                bottom + 16.0
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text class=\"x\" x=\"{:.1}\" y=\"{:.1}\">step</text>",
+            (left + right) / 2.0,
+            bottom + 30.0
+        );
+        svg
+    }
+}
+
+/// The lowest and highest value that a plot shows.
+fn range(chart: &Chart) -> (f64, f64) {
+    if chart.unit == Unit::Share {
+        return (0.0, 1.0);
+    }
+    let edges = chart.edges();
+    let values = || {
+        edges
+            .iter()
+            .flatten()
+            .flatten()
+            .flat_map(|(low, high)| [*low, *high])
+    };
+    let low = values().fold(f64::INFINITY, f64::min).min(0.0);
+    let high = values().fold(f64::NEG_INFINITY, f64::max).max(0.0);
+    let room = if chart.stacked {
+        0.0
+    } else {
+        0.05 * (high - low)
+    };
+    match high - low {
+        span if span.is_finite() && span > 0.0 => {
+            (if low < 0.0 { low - room } else { low }, high + room)
+        }
+        _ => (0.0, 1.0),
+    }
+}
+
+/// Means under a Gaussian window whose deviation is a fortieth of the run; none before the first value, after
+/// the last, or where no value is near.
+fn smooth(sums: &[(f64, f64)]) -> Vec<Option<f64>> {
+    let sigma = (sums.len() as f64 / 40.0).max(1.5);
+    let reach = (2.5 * sigma).ceil() as usize;
+    let at = |i: usize| {
+        let near = i.saturating_sub(reach)..(i + reach + 1).min(sums.len());
+        let mut mean = (0.0, 0.0);
+        for j in near {
+            let distance = (j as f64 - i as f64) / sigma;
+            let kernel = (-0.5 * distance * distance).exp();
+            mean.0 += kernel * sums[j].0;
+            mean.1 += kernel * sums[j].1;
+        }
+        (mean.1 > 0.0).then(|| mean.0 / mean.1)
+    };
+    let there = |i: &usize| sums[*i].1 > 0.0;
+    let first = (0..sums.len()).find(there).unwrap_or(sums.len());
+    let last = (0..sums.len()).rev().find(there).unwrap_or(0);
+    (0..sums.len())
+        .map(|i| (first..=last).contains(&i).then(|| at(i)).flatten())
+        .collect()
+}
+
+/// Moves sorted places at least `gap` apart, within `low..high` where they fit.
+fn spread(places: &mut [f64], gap: f64, low: f64, high: f64) {
+    for i in 1..places.len() {
+        places[i] = places[i].max(places[i - 1] + gap);
+    }
+    let mut limit = high;
+    for place in places.iter_mut().rev() {
+        *place = place.min(limit).max(low);
+        limit = *place - gap;
+    }
+}
+
+/// The first `max` characters.
+pub(super) fn shorten(text: &str, max: usize) -> String {
+    match text.chars().count() > max {
+        true => text.chars().take(max - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// A path through the places, broken where there is none.
+fn path(places: impl Iterator<Item = Option<(f64, f64)>>) -> String {
+    let mut d = String::new();
+    let mut command = 'M';
+    for place in places {
+        match place {
+            Some((x, y)) => {
+                let _ = write!(d, "{command}{x:.1} {y:.1}");
+                command = 'L';
+            }
+            None => command = 'M',
+        }
+    }
+    d
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(values: &[f64]) -> Vec<Point> {
+        let point = |(step, value): (usize, &f64)| Point {
+            step: step as u64,
+            value: *value,
+            weight: 1.0,
+        };
+        values.iter().enumerate().map(point).collect()
+    }
+
+    #[test]
+    fn a_long_series_becomes_means_of_a_few_steps() {
+        let values: Vec<f64> = (0..2000).map(f64::from).collect();
+        let chart = Chart::new(
+            "t",
+            Unit::One,
+            "",
+            vec![("s".to_owned(), 0, points(&values))],
+        );
+        assert!(chart.rows.len() <= MAX_ROWS && chart.rows.len() > MAX_ROWS / 2);
+        assert_eq!(chart.rows[0], (0, 8));
+        assert_eq!(chart.series[0].values[0], Some(4.0));
+        assert_eq!(chart.rows.last().map(|row| row.1), Some(1999));
+    }
+
+    #[test]
+    fn smoothing_keeps_a_constant_and_weighs_by_weight() {
+        let flat = smooth(&[(6.0, 2.0); 20]);
+        assert!(
+            flat.iter()
+                .all(|v| v.is_some_and(|v| (v - 3.0).abs() < 1e-12))
+        );
+        let mut sums = vec![(0.0, 1.0); 20];
+        sums[10] = (1e6, 1e6);
+        assert!(smooth(&sums)[10].is_some_and(|v| v > 0.99));
+    }
+
+    #[test]
+    fn labels_are_moved_apart_and_stay_inside() {
+        let mut places = [100.0, 101.0, 102.0];
+        spread(&mut places, 14.0, 10.0, 110.0);
+        assert_eq!(places, [82.0, 96.0, 110.0]);
+    }
+
+    #[test]
+    fn a_gap_breaks_a_path() {
+        let places = [Some((0.0, 1.0)), None, Some((2.0, 3.0)), Some((4.0, 5.0))];
+        assert_eq!(path(places.into_iter()), "M0.0 1.0M2.0 3.0L4.0 5.0");
+    }
+
+    #[test]
+    fn a_constant_series_is_drawn_without_nan() {
+        let chart = Chart::new(
+            "t",
+            Unit::One,
+            "",
+            vec![("s".to_owned(), 0, points(&[0.0; 30]))],
+        );
+        assert!(!chart.html().contains("NaN"));
+        assert!(Chart::new("t", Unit::One, "", Vec::new()).html().is_empty());
+    }
+}
