@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Show completions of a policy: e2h sample --level 2
     Sample(SampleArgs),
+    /// One page about a run, or several side by side: e2h report runs/A runs/B
+    Report(ReportArgs),
     /// Look at tasks and problems: e2h tasks list
     Tasks(TasksArgs),
     /// Look at schedules before using one: e2h schedule show --schedule gaussian
@@ -89,6 +91,17 @@ pub(crate) struct SampleArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `e2h report`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// Run folders
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Where the page is written [default: report.html in the run's folder; here for several runs]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `e2h tasks`

@@ -4,6 +4,7 @@ pub(crate) mod base;
 pub(crate) mod config;
 pub(crate) mod docs;
 pub(crate) mod eval;
+pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod schedule;
 pub(crate) mod tasks;
@@ -21,6 +22,7 @@ Then:
   e2h train --task blocksworld    another task
   e2h eval runs/NAME              accuracy by level of what a run has made
   e2h sample runs/NAME --level 2  read its completions
+  e2h report runs/A runs/B        runs side by side, as one page
   e2h schedule show               look at a schedule before using it
   e2h config show                 every setting, and where it comes from
 

@@ -10,6 +10,7 @@ mod hints;
 mod layers;
 mod policy;
 mod progress;
+mod report;
 mod table;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn run(args: Args) -> Outcome {
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Eval(args)) => commands::eval::run(&args),
         Some(Command::Sample(args)) => commands::sample::run(&args),
+        Some(Command::Report(args)) => commands::report::run(&args),
         Some(Command::Tasks(args)) => commands::tasks::run(&args),
         Some(Command::Schedule(args)) => commands::schedule::run(&args),
         Some(Command::Config(args)) => commands::config::run(&args),

@@ -63,9 +63,10 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
             let summary = summary(&config, task.as_ref(), &before, &after, wall_s);
             let text = serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n";
             write_atomic(&folder.file("summary.json"), text.as_bytes()).map_err(Failure::run)?;
+            crate::commands::report::write(folder.path())?;
             out(&table::before_after(&before, &after));
             say(&format!(
-                "\ndone in {}; files are in {shown}\n\
+                "\ndone in {}; files are in {shown}, a page about the run is {shown}/report.html\n\
                  next: e2h sample {shown} --level 1     read what it says now\n      \
                  e2h eval {shown} --samples 8    pass@k beside greedy accuracy\n      \
                  e2h train --schedule balanced   the same budget without a curriculum",

@@ -59,6 +59,10 @@ fn a_run_writes_its_files_and_eval_repeats_its_table() {
             assert_eq!(again["accuracy"], first["accuracy"]);
             assert_eq!(again["n"], first["n"]);
         }
+        let page = fs::read_to_string(run.join("report.html")).expect("a page");
+        assert!(page.starts_with("<!doctype html>") && page.contains("<svg"));
+        ok(folder.path(), &["report", "run", "run", "--out", "both.html"]);
+        assert!(folder.path().join("both.html").exists());
         let config = ok(folder.path(), &["config", "show", "-c", "run/config.toml"]);
         assert!(config.contains(&format!("task.kind = \"{task}\"")), "{config}");
         let samples = ok(folder.path(), &["sample", "run", "--level", "1", "-n", "2", "--json"]);

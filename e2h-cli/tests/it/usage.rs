@@ -40,6 +40,7 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("train --run-dir taken", 2, "run folder taken is not empty");
     check("train --resume nowhere", 2, "nowhere is not a run folder");
     check("train --resume taken", 2, "it has no config.toml");
+    check("report taken", 2, "taken is not a run folder");
     check("eval nowhere", 2, "there is no folder nowhere");
     check("eval taken", 2, "taken is neither a run nor a checkpoint");
     check("sample --level 9", 2, "has levels 0 to 4, not 9");
@@ -68,7 +69,7 @@ fn a_run_folder_is_never_overwritten() {
 fn the_first_page_and_every_help_text_print() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     assert!(ok(folder.path(), &[]).contains("e2h train"));
-    for verb in ["train", "eval", "sample", "tasks", "schedule", "config", "base"] {
+    for verb in ["train", "eval", "sample", "report", "tasks", "schedule", "config", "base"] {
         assert!(ok(folder.path(), &[verb, "--help"]).contains("Usage: e2h"), "{verb}");
     }
 }
