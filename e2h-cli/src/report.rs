@@ -17,6 +17,7 @@ mod compare;
 mod curves;
 mod data;
 mod format;
+mod frame;
 mod lift;
 mod samples;
 #[cfg(test)]

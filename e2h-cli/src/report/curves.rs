@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use e2h_core::metrics::METRICS;
 
 use super::chart::{Chart, Raw, style_class};
-use super::data::{Point, RunData};
+use super::data::{Eval, Point, RunData};
 use super::format::{Unit, duration, escape, percent};
 
 /// Metrics that have one number a step, with their titles.
@@ -60,7 +60,7 @@ pub(super) fn learning(runs: &[RunData], names: &[String]) -> String {
             plots += &Chart::new("Accuracy in training", Unit::Share, &all, mean)
                 .wide()
                 .html();
-            let held_out = by_run(runs, names, |run| held_out_mean(run));
+            let held_out = by_run(runs, names, held_out_mean);
             let note = "Greedy decoding, mean over the levels trained on.";
             plots += &Chart::new("Held-out accuracy", Unit::Share, note, held_out)
                 .wide()
@@ -90,13 +90,7 @@ pub(super) fn health(runs: &[RunData], names: &[String]) -> String {
     for (key, title, unit) in HEALTH {
         let metric = METRICS.iter().find(|metric| metric.key == key);
         let note = metric.map_or(String::new(), |metric| {
-            let healthy = if metric.healthy.is_empty() {
-                ""
-            } else {
-                " Healthy: "
-            };
-            let formula = capital(metric.formula);
-            format!("{formula}.{healthy}{}.", metric.healthy)
+            format!("{}. Healthy: {}.", capital(metric.formula), metric.healthy)
         });
         plots += &Chart::new(
             title,
@@ -137,20 +131,21 @@ pub(super) fn time(runs: &[RunData], names: &[String]) -> String {
 /// One series a run; a lone run's has no need of its name.
 fn by_run(runs: &[RunData], names: &[String], points: impl Fn(&RunData) -> Vec<Point>) -> Vec<Raw> {
     let raw = runs.iter().zip(names).enumerate();
-    raw.map(|(i, (run, name))| {
-        (
-            if runs.len() > 1 { name } else { "value" }.to_owned(),
-            i,
-            points(run),
-        )
-    })
-    .collect()
+    let label = |name: &String| {
+        if runs.len() > 1 {
+            name.clone()
+        } else {
+            "value".to_owned()
+        }
+    };
+    raw.map(|(i, (run, name))| (label(name), i, points(run)))
+        .collect()
 }
 
 fn schedule(run: &RunData, title: &str) -> Chart {
     let series = |level| {
         let points = run.level_series("schedule", level, "prob");
-        let points = points
+        let points: Vec<Point> = points
             .into_iter()
             .map(|point| Point {
                 weight: 1.0,
@@ -183,7 +178,7 @@ fn held_out(run: &RunData) -> String {
     levels.sort_unstable();
     levels.dedup();
     let series = |level: usize| {
-        let point = |eval: &super::data::Eval| {
+        let point = |eval: &Eval| {
             let value = eval.level(level)?.accuracy;
             Some(Point {
                 step: eval.step,
@@ -191,11 +186,8 @@ fn held_out(run: &RunData) -> String {
                 weight: 1.0,
             })
         };
-        (
-            run.level_name(level),
-            level,
-            run.evals.iter().filter_map(point).collect(),
-        )
+        let points: Vec<Point> = run.evals.iter().filter_map(point).collect();
+        (run.level_name(level), level, points)
     };
     let note = "Greedy decoding, after so many steps.";
     let raw = levels.into_iter().map(series).collect();
@@ -205,7 +197,7 @@ fn held_out(run: &RunData) -> String {
 }
 
 fn held_out_mean(run: &RunData) -> Vec<Point> {
-    let point = |eval: &super::data::Eval| {
+    let point = |eval: &Eval| {
         Some(Point {
             step: eval.step,
             value: eval.train_mean()?,

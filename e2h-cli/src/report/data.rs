@@ -156,11 +156,8 @@ impl RunData {
 
     /// `level 2: 4 numbers`, or `level 2` where the evaluation says no more.
     pub(super) fn level_name(&self, level: usize) -> String {
-        let known = self.evals.iter().flat_map(|eval| &eval.levels);
-        match known
-            .into_iter()
-            .find(|known| known.level == level && !known.label.is_empty())
-        {
+        let mut known = self.evals.iter().flat_map(|eval| &eval.levels);
+        match known.find(|known| known.level == level && !known.label.is_empty()) {
             Some(known) => format!("level {level}: {}", known.label),
             None => format!("level {level}"),
         }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::chart::{style_class, swatch};
-use super::data::{LevelEval, RunData};
+use super::data::{Eval, LevelEval, RunData};
 use super::format::{escape, interval, percent, points};
+use super::frame::shorten;
 
 /// One level of one run, before and after.
 struct Lift<'a> {
@@ -80,7 +81,7 @@ fn level_name(runs: &[RunData], level: usize) -> String {
 
 /// The mean over train levels in large type: `12.0 % → 58.5 %`.
 pub(super) fn headline(run: &RunData) -> String {
-    let mean = |eval: Option<&super::data::Eval>| eval.and_then(super::data::Eval::train_mean);
+    let mean = |eval: Option<&Eval>| eval.and_then(Eval::train_mean);
     let (before, after) = (mean(run.before()), mean(run.after()));
     let (numbers, change) = match (before, after) {
         (Some(before), Some(after)) => (
@@ -176,7 +177,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
                 escape(&lift.words()),
                 left - 12.0,
                 y + row / 2.0 + 4.0,
-                escape(&super::chart::shorten(label, 28)),
+                escape(&shorten(label, 28)),
                 mark(&lift, y + row / 2.0, &x, right + 14.0)
             );
             y += row;
@@ -252,8 +253,8 @@ fn table(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
     }
     html += "<tr class=\"mean\"><td class=\"left\">mean over train levels";
     for run in runs {
-        let before = run.before().and_then(super::data::Eval::train_mean);
-        let after = run.after().and_then(super::data::Eval::train_mean);
+        let before = run.before().and_then(Eval::train_mean);
+        let after = run.after().and_then(Eval::train_mean);
         let change = before.zip(after).map(|(before, after)| after - before);
         for cell in [before.map(percent), after.map(percent), change.map(points)] {
             let _ = write!(html, "<td>{}", cell.unwrap_or_else(|| "–".to_owned()));

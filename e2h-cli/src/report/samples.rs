@@ -47,16 +47,19 @@ pub(super) fn section(run: &RunData, title: &str, is_open: bool) -> String {
 
 /// The first failure and the last success after it, of one problem if possible; else the first and the last.
 fn pair<'a>(samples: &[&'a Value]) -> (Option<&'a Value>, Option<&'a Value>) {
-    let is_correct = |sample: &&&Value| sample["outcome"] == "correct";
-    let late = samples.iter().rev().filter(is_correct);
+    let is_correct = |sample: &&Value| sample["outcome"] == "correct";
+    let late = samples.iter().copied().rev().filter(is_correct);
     for right in late.clone() {
-        let earlier = samples.iter().filter(|sample| step(sample) < step(right));
+        let earlier = samples
+            .iter()
+            .copied()
+            .filter(|sample| step(sample) < step(right));
         let mut same = earlier.filter(|sample| sample["question"] == right["question"]);
         if let Some(wrong) = same.find(|sample| !is_correct(sample)) {
             return (Some(wrong), Some(right));
         }
     }
-    let wrong = samples.iter().find(|sample| !is_correct(sample));
+    let wrong = samples.iter().copied().find(|sample| !is_correct(sample));
     let right = late.clone().next();
     if let (Some(wrong), Some(right)) = (wrong, right)
         && step(wrong) < step(right)

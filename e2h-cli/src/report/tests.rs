@@ -72,7 +72,7 @@ fn eval(step: u64, accuracies: &[f64]) -> Value {
         json!({
             "level": k, "label": format!("{} numbers", k + 2), "ood": k + 1 == accuracies.len(), "n": 200,
             "n_correct": 0, "n_bad_format": 0, "n_unverifiable": 0, "accuracy": accuracy,
-            "interval": [(accuracy - 0.05).max(0.0), accuracy + 0.05], "pass_at_k": [],
+            "interval": [(*accuracy - 0.05).max(0.0), *accuracy + 0.05], "pass_at_k": [],
         })
     };
     json!({"step": step, "levels": accuracies.iter().enumerate().map(level).collect::<Vec<_>>()})
