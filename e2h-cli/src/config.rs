@@ -41,17 +41,52 @@ pub(crate) struct Config {
     pub base: BaseSection,
 }
 
-/// Where the policy starts from.
+/// Where the policy starts from, and what computes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ModelSection {
     /// A model folder, or `embedded:NAME` for a model that E2H ships.
     pub base: String,
+    /// Where it computes: auto, cpu, cuda, cuda:1, ...
+    pub device: String,
+    /// What computes it.
+    pub engine: EngineKind,
+    /// Number format of weights and activations on the burn engine.
+    pub precision: PrecisionKind,
+}
+
+/// What computes a decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EngineKind {
+    /// Fused on the CPU, burn on a GPU.
+    #[default]
+    Auto,
+    /// Fused kernels on the CPU.
+    Fused,
+    /// burn tensors on any device.
+    Burn,
+}
+
+/// Number format of weights and activations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PrecisionKind {
+    /// f32 throughout.
+    #[default]
+    F32,
+    /// bf16 with f32 norms, softmax and loss.
+    Bf16,
 }
 
 impl Default for ModelSection {
     fn default() -> Self {
-        Self { base: "embedded:countdown-nano".to_owned() }
+        Self {
+            base: "embedded:countdown-nano".to_owned(),
+            device: "auto".to_owned(),
+            engine: EngineKind::Auto,
+            precision: PrecisionKind::F32,
+        }
     }
 }
 
@@ -167,6 +202,9 @@ pub(crate) struct ConfigArgs {
     /// A model folder to start from, or embedded:NAME
     #[arg(long, short = 'm', value_name = "DIR")]
     pub model: Option<String>,
+    /// Where to compute: auto, cpu, cuda, cuda:1
+    #[arg(long)]
+    pub device: Option<String>,
 }
 
 impl ConfigArgs {
@@ -206,6 +244,9 @@ impl ConfigArgs {
         }
         if let Some(model) = &self.model {
             layers = layers.flag("--model", "model.base", model.clone());
+        }
+        if let Some(device) = &self.device {
+            layers = layers.flag("--device", "model.device", device.clone());
         }
         Ok(layers.resolve()?)
     }

@@ -2,15 +2,54 @@
 
 use std::path::{Path, PathBuf};
 
-use e2h_model::LanguageModel;
+use e2h_model::{LanguageModel, Precision};
 
+use crate::config::{EngineKind, ModelSection, PrecisionKind};
 use crate::embedded::MODELS;
 use crate::hints::{Failure, Outcome, did_you_mean};
 
 const EMBEDDED: &str = "embedded:";
 
+/// A policy and where it computes.
+pub(crate) struct Placed {
+    /// The policy.
+    pub policy: LanguageModel,
+    /// Engine, device and why, for a person.
+    pub place: String,
+}
+
+/// Loads the policy of a configuration onto its engine and device.
+pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
+    let device = e2h_model::device(&section.device).map_err(|error| {
+        Failure::usage(error).hint("`--device cpu` works everywhere")
+    })?;
+    let on_cpu = device.name == "cpu";
+    let fused = match section.engine {
+        EngineKind::Auto => on_cpu,
+        EngineKind::Fused if !on_cpu => {
+            let message = format!("the fused engine computes on the CPU, not on {}", device.name);
+            return Err(Failure::usage(message).hint("use --device cpu, or model.engine=\"burn\""));
+        }
+        EngineKind::Fused => true,
+        EngineKind::Burn => false,
+    };
+    let policy = load(&section.base)?;
+    let place = |engine: &str| format!("{engine} engine on {} ({})", device.name, device.reason);
+    if fused {
+        return Ok(Placed { policy, place: place("fused") });
+    }
+    let precision = match section.precision {
+        PrecisionKind::F32 => Precision::F32,
+        PrecisionKind::Bf16 => Precision::Bf16,
+    };
+    let policy = policy.on_burn(&device, precision).map_err(|error| {
+        Failure::run(error).hint("`--device cpu` works everywhere")
+    })?;
+    Ok(Placed { policy, place: place("burn") })
+}
+
 /// Loads `base`: a model folder, or `embedded:NAME`.
-pub(crate) fn load(base: &str) -> Outcome<LanguageModel> {
+fn load(base: &str) -> Outcome<LanguageModel> {
     let loaded = match base.strip_prefix(EMBEDDED) {
         Some(name) => match MODELS.iter().find(|model| model.name == name) {
             Some(model) => LanguageModel::load(model),

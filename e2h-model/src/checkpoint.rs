@@ -11,10 +11,12 @@ use std::path::Path;
 
 use e2h_core::write_atomic;
 use half::{bf16, f16};
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::cpu::forward::Shape;
 use crate::files::{ModelFiles, read_text};
+use crate::params::Layout;
 use crate::{Error, Model, ModelConfig, Result};
 
 const SINGLE_FILE: &str = "model.safetensors";
@@ -69,42 +71,52 @@ impl Model {
     /// # Errors
     /// [`Error::Io`] or [`Error::Core`] when a file cannot be written.
     pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<()> {
-        fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
-        let mut config = self.config().to_json();
-        config["torch_dtype"] = match format {
-            WeightFormat::F32 => "float32",
-            WeightFormat::F16 => "float16",
-            WeightFormat::Bf16 => "bfloat16",
-        }
-        .into();
-        let text = serde_json::to_string_pretty(&config).unwrap_or_default() + "\n";
-        write_atomic(&folder.join("config.json"), text.as_bytes())?;
-        write_atomic(
-            &folder.join("model.safetensors"),
-            &self.to_safetensors(format)?,
-        )?;
-        Ok(())
+        save_weights(self.config(), self.params(), folder, format)
     }
+}
 
-    fn to_safetensors(&self, format: WeightFormat) -> Result<Vec<u8>> {
-        let tensors: Vec<_> = self
-            .layout()
-            .tensors
-            .iter()
-            .map(|spec| (spec, encode(&self.params()[spec.range.clone()], format)))
-            .collect();
-        let views = tensors
-            .iter()
-            .map(|(spec, bytes)| {
-                let view = TensorView::new(format.dtype(), spec.shape.clone(), bytes);
-                Ok((spec.name.as_str(), view?))
-            })
-            .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>();
-        let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
-        views
-            .and_then(|views| serialize(views, metadata))
-            .map_err(|e| Error::config(Path::new("model.safetensors"), e.to_string()))
+/// Saves the configuration and the flat weights of a decoder.
+pub(crate) fn save_weights(
+    config: &ModelConfig,
+    params: &[f32],
+    folder: &Path,
+    format: WeightFormat,
+) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
+    let mut json = config.to_json();
+    json["torch_dtype"] = match format {
+        WeightFormat::F32 => "float32",
+        WeightFormat::F16 => "float16",
+        WeightFormat::Bf16 => "bfloat16",
     }
+    .into();
+    let text = serde_json::to_string_pretty(&json).unwrap_or_default() + "\n";
+    write_atomic(&folder.join("config.json"), text.as_bytes())?;
+    let bytes = to_safetensors(&Layout::new(config), params, format)
+        .map_err(|e| Error::config(&folder.join(SINGLE_FILE), e.to_string()))?;
+    write_atomic(&folder.join(SINGLE_FILE), &bytes)?;
+    Ok(())
+}
+
+fn to_safetensors(
+    layout: &Layout,
+    params: &[f32],
+    format: WeightFormat,
+) -> std::result::Result<Vec<u8>, SafeTensorError> {
+    let tensors: Vec<_> = layout
+        .tensors
+        .iter()
+        .map(|spec| (spec, encode(&params[spec.range.clone()], format)))
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(spec, bytes)| {
+            let view = TensorView::new(format.dtype(), spec.shape.clone(), bytes);
+            Ok((spec.name.as_str(), view?))
+        })
+        .collect::<std::result::Result<Vec<_>, SafeTensorError>>()?;
+    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
+    serialize(views, metadata)
 }
 
 impl WeightFormat {

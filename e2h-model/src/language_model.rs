@@ -10,7 +10,10 @@ use tokenizers::Tokenizer;
 
 use crate::files::{ModelFiles, read_text, require_text};
 use crate::template::{ChatTemplate, PLAIN_TEMPLATE};
-use crate::{Error, Model, Result, WeightFormat};
+use crate::checkpoint::save_weights;
+use crate::{
+    BurnDecoder, DeviceChoice, Engine, Error, Model, Precision, Result, WeightFormat,
+};
 
 /// The text that ends every completion; it is kept.
 pub const STOP_STRING: &str = "</answer>";
@@ -26,10 +29,8 @@ const CONFIG_FILE: &str = "tokenizer_config.json";
 const GENERATION_FILE: &str = "generation_config.json";
 
 /// A decoder with its tokenizer and chat template.
-#[derive(Debug)]
 pub struct LanguageModel {
-    /// The decoder.
-    pub model: Model,
+    engine: Box<dyn Engine>,
     text: TextCodec,
 }
 
@@ -255,21 +256,19 @@ fn tokenizer_failure(error: impl std::fmt::Display) -> Error {
 }
 
 impl LanguageModel {
-    /// Puts a decoder and its tokenizer together.
+    /// Puts a decoder and its tokenizer together, on the fused CPU engine.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer has more tokens than the decoder.
     pub fn new(model: Model, text: TextCodec) -> Result<Self> {
         let (tokens, rows) = (text.vocab_size(), model.config().vocab_size);
         if tokens > rows {
-            return Err(Error::Tokenizer(format!(
-                "has {tokens} tokens, but the model {rows}"
-            )));
+            return Err(Error::Tokenizer(format!("has {tokens} tokens, but the model {rows}")));
         }
-        Ok(Self { model, text })
+        Ok(Self { engine: Box::new(model), text })
     }
 
-    /// Loads a model in the Hugging Face layout.
+    /// Loads a model in the Hugging Face layout, on the fused CPU engine.
     ///
     /// # Errors
     /// As [`Model::load`] and [`TextCodec::load`].
@@ -277,13 +276,38 @@ impl LanguageModel {
         Self::new(Model::load(files)?, TextCodec::load(files)?)
     }
 
+    /// Moves the decoder to the burn engine on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device cannot take it.
+    pub fn on_burn(self, device: &DeviceChoice, precision: Precision) -> Result<Self> {
+        let (config, params) = (self.engine.config().clone(), self.engine.params().to_vec());
+        let engine = BurnDecoder::new(config, params, &device.device, precision)?;
+        Ok(Self { engine: Box::new(engine), text: self.text })
+    }
+
     /// Saves a model folder in the Hugging Face layout.
     ///
     /// # Errors
     /// As [`Model::save`] and [`TextCodec::save`].
     pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<()> {
-        self.model.save(folder, format)?;
+        save_weights(self.engine.config(), self.engine.params(), folder, format)?;
         self.text.save(folder)
+    }
+
+    /// The decoder.
+    pub fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    /// The decoder, to change its weights.
+    pub fn engine_mut(&mut self) -> &mut dyn Engine {
+        self.engine.as_mut()
+    }
+
+    /// The decoder alone.
+    pub fn into_engine(self) -> Box<dyn Engine> {
+        self.engine
     }
 
     /// The tokenizer and its template.
@@ -313,9 +337,7 @@ impl Policy for LanguageModel {
         sampling: &Sampling,
     ) -> e2h_core::Result<Vec<Vec<Generation>>> {
         let text = &self.text;
-        Ok(self
-            .model
-            .generate(requests, sampling, &|tokens: &[TokenId]| text.stop(tokens))?)
+        Ok(self.engine.generate(requests, sampling, &|tokens: &[TokenId]| text.stop(tokens))?)
     }
 }
 
@@ -368,7 +390,7 @@ mod tests {
         let saved = LanguageModel::new(model, codec).expect("they fit");
         saved.save(folder.path(), WeightFormat::F32).expect("saved");
         let loaded = LanguageModel::load(folder.path()).expect("loaded");
-        assert_eq!(saved.model.params(), loaded.model.params());
+        assert_eq!(saved.engine().params(), loaded.engine().params());
         let prompt = Prompt {
             system: None,
             user: "1 + 2".into(),

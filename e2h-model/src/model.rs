@@ -8,7 +8,6 @@ use e2h_core::Stream;
 use crate::batch::{Group, Slice, check_groups, pack};
 use crate::cpu::forward::{Shape, Workspace};
 use crate::cpu::head::{HeadBuffers, HeadOutput};
-use crate::optim::AdamW;
 use crate::params::Layout;
 use crate::{ModelConfig, Result};
 
@@ -126,14 +125,6 @@ impl Model {
     /// The flat weights.
     pub fn params(&self) -> &[f32] {
         &self.params
-    }
-
-    /// Makes one update of the weights along `grads` with learning rate `lr`.
-    ///
-    /// # Panics
-    /// When `grads` or the optimiser's state has not the length of the weights.
-    pub fn update(&mut self, optimizer: &mut AdamW, grads: &[f32], lr: f64) {
-        optimizer.update(&self.shape.layout, &mut self.params, grads, lr);
     }
 
     fn slices(&self, groups: &[Group<'_>], token_budget: usize) -> Result<Vec<Slice>> {

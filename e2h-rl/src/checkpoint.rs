@@ -158,8 +158,8 @@ pub fn latest(
 /// # Errors
 /// [`Error::Checkpoint`] when it is of another shape, or whatever reading it ran into.
 pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> Result<()> {
-    let policy = LanguageModel::load(path)?;
-    let (got, want) = (policy.model.params().len(), trainer.policy.model.params().len());
+    let saved = LanguageModel::load(path)?;
+    let (got, want) = (saved.engine().params().len(), trainer.policy.engine().params().len());
     if got != want {
         let problem = format!("the model has {got} parameters, the run {want}");
         return Err(Error::checkpoint(path, problem));
@@ -181,6 +181,7 @@ pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> 
     trainer.bad_updates = state.bad_updates;
     trainer.curriculum.restore(&state.curriculum)?;
     trainer.sampler.restore(&state.sampler)?;
-    trainer.policy = policy;
+    let saved = saved.engine().params();
+    trainer.policy.engine_mut().update_params(&mut |_, params| params.copy_from_slice(saved));
     Ok(())
 }

@@ -64,7 +64,7 @@ pub fn train_on_play(
     seed: RootSeed,
     mut progress: impl FnMut(u64, f64),
 ) -> Result<()> {
-    let n_params = policy.model.params().len();
+    let n_params = policy.engine().params().len();
     let adamw = AdamWConfig {
         beta2: 0.98,
         weight_decay: 0.01,
@@ -72,13 +72,14 @@ pub fn train_on_play(
     };
     let mut optimizer = AdamW::new(adamw, n_params);
     for step in 0..config.steps {
+        let text = policy.text();
         let plays = (0..config.batch as u64)
             .into_par_iter()
             .map(|index| {
                 let mut rng = seed.stream("play", &[step, index]);
                 let play = task.random_play(&config.play, &mut rng)?;
-                let prompt = policy.text().encode_prompt(&task.prompt(&play.problem)?)?;
-                Ok((prompt, policy.text().encode(&play.completion)?))
+                let prompt = text.encode_prompt(&task.prompt(&play.problem)?)?;
+                Ok((prompt, text.encode(&play.completion)?))
             })
             .collect::<Result<Vec<(Vec<TokenId>, Vec<TokenId>)>>>()?;
         let groups: Vec<Group<'_>> = plays
@@ -94,9 +95,7 @@ pub fn train_on_play(
             .sum::<usize>() as f32;
         let mut grads = vec![0.0; n_params];
         let losses = std::sync::Mutex::new(Vec::new());
-        policy
-            .model
-            .backward(&groups, config.token_budget, &mut grads, |stats| {
+        policy.engine().backward(&groups, config.token_budget, &mut grads, &|stats| {
                 let loss: f64 = stats
                     .logprobs
                     .iter()
@@ -112,7 +111,9 @@ pub fn train_on_play(
                 }
             })?;
         clip_global_norm(&mut grads, config.max_grad_norm);
-        policy.model.update(&mut optimizer, &grads, config.lr_at(step));
+        policy.engine_mut().update_params(&mut |layout, params| {
+            optimizer.update(layout, params, &grads, config.lr_at(step));
+        });
         let mut losses = losses
             .into_inner()
             .unwrap_or_else(|poisoned| poisoned.into_inner());

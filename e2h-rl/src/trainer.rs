@@ -18,7 +18,7 @@ use std::time::Instant;
 use e2h_core::{
     Curriculum, GroupOutcome, Outcome, Pick, Problem, ProblemSampler, Rollout, RootSeed, Task,
 };
-use e2h_model::{AdamW, Group, LanguageModel, Model, TokenGrads, TokenStats, clip_global_norm};
+use e2h_model::{AdamW, Engine, Group, LanguageModel, TokenGrads, TokenStats, clip_global_norm};
 
 use crate::advantage::{advantages, is_zero_variance};
 use crate::config::GrpoConfig;
@@ -35,7 +35,7 @@ pub struct Trainer<'a> {
     /// The policy.
     pub policy: LanguageModel,
     /// The frozen starting policy, kept where the loss has a KL term.
-    pub reference: Option<Model>,
+    pub reference: Option<Box<dyn Engine>>,
     /// Optimiser state.
     pub optimizer: AdamW,
     /// The rule that gives levels their probabilities.
@@ -132,13 +132,10 @@ impl<'a> Trainer<'a> {
             None => None,
         };
         for iteration in 0..self.config.num_iterations {
-            let mut grads = vec![0.0; self.policy.model.params().len()];
+            let mut grads = vec![0.0; self.policy.engine().params().len()];
             let pass = Mutex::new(PassStats::default());
-            self.policy.model.backward(
-                &groups,
-                self.config.token_budget,
-                &mut grads,
-                |tokens| {
+            let engine = self.policy.engine();
+            engine.backward(&groups, self.config.token_budget, &mut grads, &|tokens| {
                     let (given, part) = batch.loss(tokens, reference.as_deref());
                     let mut pass = pass.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     pass.parts.push((tokens.sequences[0], part));
@@ -151,7 +148,10 @@ impl<'a> Trainer<'a> {
                 .sum();
             let norm = clip_global_norm(&mut grads, self.config.max_grad_norm);
             if norm.is_finite() && pass.loss.is_finite() {
-                self.policy.model.update(&mut self.optimizer, &grads, stats.lr);
+                let (optimizer, lr) = (&mut self.optimizer, stats.lr);
+                self.policy.engine_mut().update_params(&mut |layout, params| {
+                    optimizer.update(layout, params, &grads, lr);
+                });
                 self.bad_updates = 0;
             } else {
                 stats.skipped_updates += 1;

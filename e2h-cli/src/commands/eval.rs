@@ -5,10 +5,11 @@ use serde_json::json;
 
 use crate::args::EvalArgs;
 use crate::commands::tasks::first_problem;
-use crate::config::{Config, ConfigArgs};
+use crate::config::{Config, ConfigArgs, ModelSection};
 use crate::hints::{Failure, Outcome};
 use crate::progress::{bar, out, say};
-use crate::{policy, table};
+use crate::policy::{self, Placed};
+use crate::table;
 
 /// Runs the command.
 pub(crate) fn run(args: &EvalArgs) -> Outcome {
@@ -40,10 +41,11 @@ pub(crate) fn run(args: &EvalArgs) -> Outcome {
 
 fn measure(config: &Config, base: &str, quiet: bool) -> Outcome<EvalReport> {
     let task = config.task.clone().task().map_err(first_problem)?;
-    let mut policy = policy::load(base)?;
+    let section = ModelSection { base: base.to_owned(), ..config.model.clone() };
+    let Placed { mut policy, place } = policy::place(&section)?;
     let problems = held_out(task.as_ref(), &config.eval).map_err(Failure::run)?;
     if !quiet {
-        say(&format!("{base} on {}", task.name()));
+        say(&format!("{base} on {}, {place}", task.name()));
     }
     let samples = 1 + config.eval.n_samples;
     let total: usize = problems.iter().map(|rows| rows.len() * samples).sum();

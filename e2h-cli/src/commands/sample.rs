@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::args::SampleArgs;
 use crate::commands::eval::subject;
 use crate::commands::tasks::first_problem;
+use crate::config::ModelSection;
 use crate::hints::{Failure, Outcome};
 use crate::policy;
 use crate::progress::out;
@@ -24,7 +25,8 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         let message = format!("{} has levels 0 to {}, not {}", task.name(), n_levels - 1, args.level);
         return Err(Failure::usage(message).hint("`e2h tasks list` shows the levels"));
     }
-    let mut policy = policy::load(&base)?;
+    let section = ModelSection { base, ..config.model.clone() };
+    let mut policy = policy::place(&section)?.policy;
     let seed = RootSeed(config.seed);
     let mut problems = Vec::new();
     for index in 0..args.n {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
-use e2h_model::{AdamW, LanguageModel, Model};
+use e2h_model::{AdamW, LanguageModel};
 use e2h_rl::{EvalReport, Run, RunEnd, RunFolder, Trainer, held_out, training_pools};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
@@ -17,7 +17,8 @@ use crate::config::{Config, ConfigArgs, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::layers::Resolved;
 use crate::progress::{TrainProgress, clock, out, say};
-use crate::{policy, table};
+use crate::policy::{self, Placed};
+use crate::table;
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let (config, text) = (config.value, config.text);
     let start = Instant::now();
     let task = config.task.clone().task().map_err(first_problem)?;
-    let policy = policy::load(&config.model.base)?;
+    let Placed { policy, place } = policy::place(&config.model)?;
     let problems = Problems::new(&config, task.as_ref())?;
     check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
     let folder = match begun {
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         None => begin(args.run_dir.as_deref(), task.name(), &config, &text)?,
     };
     if !args.quiet {
-        start_card(&config, task.as_ref(), &policy.model, &folder);
+        start_card(&config, task.as_ref(), &policy, &place, &folder);
     }
     let stop = stop_flag(args.quiet)?;
     let mut trainer = problems.trainer(&config, task.as_ref(), policy)?;
@@ -132,12 +133,13 @@ impl Problems {
         let seed = RootSeed(config.seed);
         let sampler = LevelSampler::new(seed, &sizes, config.data.picking);
         let curriculum = config.schedule.build(self.pools.len(), config.train.steps);
-        let model = &policy.model;
-        let reference = (config.train.kl_beta > 0.0)
-            .then(|| Model::from_params(model.config().clone(), model.params().to_vec()));
+        let reference = match config.train.kl_beta > 0.0 {
+            true => Some(policy::place(&config.model)?.policy.into_engine()),
+            false => None,
+        };
         Ok(Trainer {
             reference,
-            optimizer: AdamW::new(config.train.adamw, model.params().len()),
+            optimizer: AdamW::new(config.train.adamw, policy.engine().params().len()),
             policy,
             curriculum: curriculum.map_err(Failure::usage)?,
             sampler: Box::new(sampler.map_err(Failure::usage)?),
@@ -202,7 +204,13 @@ fn run_failure(error: &e2h_rl::Error, path: &Path) -> Failure {
     }
 }
 
-fn start_card(config: &Config, task: &dyn Task, model: &Model, folder: &RunFolder) {
+fn start_card(
+    config: &Config,
+    task: &dyn Task,
+    policy: &LanguageModel,
+    place: &str,
+    folder: &RunFolder,
+) {
     let train = &config.train;
     let levels: Vec<String> = task
         .levels()
@@ -211,7 +219,7 @@ fn start_card(config: &Config, task: &dyn Task, model: &Model, folder: &RunFolde
         .collect();
     say(&format!(
         "task      {}: {}\n\
-         model     {}: {:.2} M parameters on the CPU, {} threads\n\
+         model     {}: {:.2} M parameters, {place}\n\
          schedule  {} over {} steps\n\
          step      {} prompts x {} rollouts, up to {} tokens each; learning rate {:e}\n\
          seed      {}\n\
@@ -219,8 +227,7 @@ fn start_card(config: &Config, task: &dyn Task, model: &Model, folder: &RunFolde
         task.name(),
         levels.join(", "),
         config.model.base,
-        model.params().len() as f64 / 1e6,
-        model.n_threads(),
+        policy.engine().params().len() as f64 / 1e6,
         config.schedule.kind.name(),
         train.steps,
         train.prompts,

@@ -71,6 +71,24 @@ fn a_run_writes_its_files_and_eval_repeats_its_table() {
 }
 
 #[test]
+fn the_burn_engine_gives_the_same_run_up_to_rounding() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for engine in ["fused", "burn"] {
+        let set = format!("model.engine={engine}");
+        ok(folder.path(), &train_args(&["--steps", "2", "--set", &set, "--run-dir", engine]));
+    }
+    let metrics = |name: &str| lines(&folder.path().join(name).join("metrics.jsonl"));
+    let close = |a: &Value, b: &Value| match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() < 1e-3 * (1.0 + a.abs()),
+        _ => a == b,
+    };
+    let (fused, burn) = (&metrics("fused")[0], &metrics("burn")[0]);
+    for (key, value) in fused.as_object().expect("an object") {
+        assert!(close(value, &burn[key]), "{key}: {value} and {}", burn[key]);
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, seed) in [("a", "5"), ("b", "5"), ("c", "6")] {

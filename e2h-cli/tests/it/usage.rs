@@ -37,6 +37,8 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("train --model taken", 1, "config.json");
     check("train --model embedded:countdwn-nano", 2, "did you mean `embedded:countdown-nano`?");
     check("train --model embedded:blocksworld-nano", 2, "does not know the words");
+    check("train --device tpu", 2, "known: auto, cpu, cuda");
+    check("train --device cuda", 2, "cuda");
     check("train --run-dir taken", 2, "run folder taken is not empty");
     check("train --resume nowhere", 2, "nowhere is not a run folder");
     check("train --resume taken", 2, "it has no config.toml");
