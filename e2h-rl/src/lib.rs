@@ -13,6 +13,7 @@ mod report;
 mod rollout;
 mod run;
 mod sft;
+pub mod theory;
 mod trainer;
 
 pub use advantage::{advantages, is_zero_variance};
