@@ -220,6 +220,9 @@ fn a_thousand_actions_break_the_bound_at_a_small_discount_and_not_at_a_usual_one
                 .total();
         // The error is g W / (beta (1 - g)) with W = 4.42, against 2 g / (beta (1 - g)^2).
         assert_eq!(ratio > 1.0, breaks, "{ratio} at {gamma}");
-        assert!((ratio - 4.42 * (1.0 - gamma) / 2.0).abs() < 0.01, "{ratio} at {gamma}");
+        assert!(
+            (ratio - 4.42 * (1.0 - gamma) / 2.0).abs() < 0.01,
+            "{ratio} at {gamma}"
+        );
     }
 }
