@@ -14,6 +14,7 @@ mod rollout;
 mod run;
 mod sft;
 mod tensorboard;
+pub mod theory;
 mod trainer;
 
 pub use advantage::{advantages, is_zero_variance};

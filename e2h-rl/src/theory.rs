@@ -24,7 +24,7 @@ pub mod bounds;
 pub mod experiment;
 pub mod lock;
 pub mod mdp;
-//X pub mod plot;
+pub mod plot;
 
 use std::fmt::Display;
 

@@ -33,7 +33,10 @@ impl Table {
     /// When `n_actions` is 0.
     pub fn filled(n_states: usize, n_actions: usize, value: f64) -> Self {
         assert!(n_actions > 0, "a table has 1 action or more, got 0");
-        Self { n_actions, values: vec![value; n_states * n_actions] }
+        Self {
+            n_actions,
+            values: vec![value; n_states * n_actions],
+        }
     }
 
     /// The values of one state, one an action.
@@ -53,13 +56,17 @@ impl Table {
 
     /// `|| self - other ||_inf`.
     pub fn sup_distance(&self, other: &Self) -> f64 {
-        self.differences(other).fold(0.0, |most, gap| most.max(gap.abs()))
+        self.differences(other)
+            .fold(0.0, |most, gap| most.max(gap.abs()))
     }
 
     /// `|| self - other ||_d = sqrt(sum d (self - other)^2)`, `d` being `weights` that sum to 1.
     pub fn distance(&self, other: &Self, weights: &Self) -> f64 {
         let squares = self.differences(other).zip(&weights.values);
-        squares.map(|(gap, weight)| weight * gap * gap).sum::<f64>().sqrt()
+        squares
+            .map(|(gap, weight)| weight * gap * gap)
+            .sum::<f64>()
+            .sqrt()
     }
 
     fn differences(&self, other: &Self) -> impl Iterator<Item = f64> {
@@ -94,10 +101,25 @@ impl Mdp {
     /// # Errors
     /// `OutOfRange` for a discount outside (0, 1), a size that is no multiple of the actions, a start or a next
     /// state that is not there, a reward that is not finite, and probabilities that do not sum to 1.
-    pub fn new(n_actions: usize, gamma: f64, start: usize, outcomes: Vec<Vec<Outcome>>) -> Result<Self> {
-        require(gamma > 0.0 && gamma < 1.0, "gamma", gamma, "over 0 and under 1")?;
+    pub fn new(
+        n_actions: usize,
+        gamma: f64,
+        start: usize,
+        outcomes: Vec<Vec<Outcome>>,
+    ) -> Result<Self> {
+        require(
+            gamma > 0.0 && gamma < 1.0,
+            "gamma",
+            gamma,
+            "over 0 and under 1",
+        )?;
         let whole = n_actions > 0 && outcomes.len().is_multiple_of(n_actions);
-        require(whole, "number of pairs", outcomes.len(), "a multiple of the number of actions")?;
+        require(
+            whole,
+            "number of pairs",
+            outcomes.len(),
+            "a multiple of the number of actions",
+        )?;
         let n_states = outcomes.len() / n_actions;
         require(start < n_states, "start", start, "a state")?;
         for pair in outcomes.iter().flatten() {
@@ -111,10 +133,20 @@ impl Mdp {
                 let sum: f64 = pair.iter().map(|outcome| outcome.prob).sum();
                 let expected = if ended { 0.0 } else { 1.0 };
                 let expects = format!("{expected}");
-                require((sum - expected).abs() < 1e-9, "sum of a pair's probabilities", sum, &expects)?;
+                require(
+                    (sum - expected).abs() < 1e-9,
+                    "sum of a pair's probabilities",
+                    sum,
+                    &expects,
+                )?;
             }
         }
-        Ok(Self { n_actions, gamma, start, outcomes })
+        Ok(Self {
+            n_actions,
+            gamma,
+            start,
+            outcomes,
+        })
     }
 
     /// S, the number of states.
@@ -156,7 +188,9 @@ impl Mdp {
     pub fn policy_q(&self, policy: &Table) -> Table {
         let n = self.n_states();
         let mut system = self.identity_less_discounted(policy);
-        let mut values: Vec<f64> = (0..n).map(|state| self.mean_reward(policy, state)).collect();
+        let mut values: Vec<f64> = (0..n)
+            .map(|state| self.mean_reward(policy, state))
+            .collect();
         solve(&mut system, &mut values);
         self.back_up(&values)
     }
@@ -171,12 +205,19 @@ impl Mdp {
             for state in 0..self.n_states() {
                 let row = q.row(state);
                 let best = argmax(row);
-                let value: f64 = row.iter().zip(policy.row(state)).map(|(q, prob)| q * prob).sum();
+                let value: f64 = row
+                    .iter()
+                    .zip(policy.row(state))
+                    .map(|(q, prob)| q * prob)
+                    .sum();
                 gain = gain.max(row[best] - value);
                 improved.row_mut(state).fill(0.0);
                 improved.row_mut(state)[best] = 1.0;
             }
-            let scale = q.values.iter().fold(1.0f64, |most, value| most.max(value.abs()));
+            let scale = q
+                .values
+                .iter()
+                .fold(1.0f64, |most, value| most.max(value.abs()));
             if gain <= 1e-13 * scale {
                 return q;
             }
@@ -189,8 +230,9 @@ impl Mdp {
     pub fn occupancy(&self, policy: &Table) -> Vec<f64> {
         let n = self.n_states();
         let system = self.identity_less_discounted(policy);
-        let mut transposed: Vec<Vec<f64>> =
-            (0..n).map(|i| (0..n).map(|j| system[j][i]).collect()).collect();
+        let mut transposed: Vec<Vec<f64>> = (0..n)
+            .map(|i| (0..n).map(|j| system[j][i]).collect())
+            .collect();
         let mut visits = vec![0.0; n];
         visits[self.start] = 1.0;
         solve(&mut transposed, &mut visits);
@@ -207,9 +249,14 @@ impl Mdp {
     fn back_up(&self, values: &[f64]) -> Table {
         let mean = |pair: &Vec<Outcome>| {
             let terms = pair.iter();
-            terms.map(|way| way.prob * (way.reward + self.gamma * values[way.next])).sum()
+            terms
+                .map(|way| way.prob * (way.reward + self.gamma * values[way.next]))
+                .sum()
         };
-        Table { n_actions: self.n_actions, values: self.outcomes.iter().map(mean).collect() }
+        Table {
+            n_actions: self.n_actions,
+            values: self.outcomes.iter().map(mean).collect(),
+        }
     }
 
     fn mean_reward(&self, policy: &Table, state: usize) -> f64 {
@@ -249,7 +296,9 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64]) {
     for column in 0..n {
         let below = column..n;
         let size = |&row: &usize| matrix[row][column].abs();
-        let pivot = below.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(column);
+        let pivot = below
+            .max_by(|a, b| size(a).total_cmp(&size(b)))
+            .unwrap_or(column);
         matrix.swap(column, pivot);
         right.swap(column, pivot);
         for row in column + 1..n {
@@ -264,79 +313,12 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64]) {
         }
     }
     for row in (0..n).rev() {
-        let known: f64 = (row + 1..n).map(|column| matrix[row][column] * right[column]).sum();
+        let known: f64 = (row + 1..n)
+            .map(|column| matrix[row][column] * right[column])
+            .sum();
         right[row] = (right[row] - known) / matrix[row][row];
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn to(next: usize, reward: f64) -> Vec<Outcome> {
-        vec![Outcome { prob: 1.0, next, reward }]
-    }
-
-    /// Two states and the end: action 0 stays, action 1 goes on; arriving at the end pays 1.
-    fn corridor() -> Mdp {
-        let pairs = vec![to(0, 0.0), to(1, 0.0), to(1, 0.0), to(2, 1.0), vec![], vec![]];
-        Mdp::new(2, 0.5, 0, pairs).expect("a process")
-    }
-
-    fn close(got: &[f64], expect: &[f64]) {
-        for (a, b) in got.iter().zip(expect) {
-            assert!((a - b).abs() < 1e-12, "{got:?} is not {expect:?}");
-        }
-    }
-
-    #[test]
-    fn optimal_values_are_those_worked_by_hand() {
-        close(corridor().optimal_q().values(), &[0.25, 0.5, 0.5, 1.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn values_of_the_uniform_policy_are_those_worked_by_hand() {
-        // V(1) = (g V(1) + 1) / 2 = 2/3; V(0) = g (V(0) + V(1)) / 2 = 2/9.
-        let mdp = corridor();
-        let q = mdp.policy_q(&mdp.uniform_policy());
-        close(q.values(), &[1.0 / 9.0, 1.0 / 3.0, 1.0 / 3.0, 1.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn occupancy_of_the_optimal_policy_is_a_geometric_sequence() {
-        let mdp = corridor();
-        let mut policy = Table::filled(3, 2, 0.0);
-        (0..3).for_each(|state| policy.row_mut(state)[1] = 1.0);
-        close(&mdp.occupancy(&policy), &[2.0 / 3.0, 1.0 / 3.0, 0.0]);
-    }
-
-    #[test]
-    fn optimal_values_are_a_fixed_point_of_the_optimality_operator() {
-        let mdp = crate::theory::lock::LockChain::default()
-            .task(5, &[0, 1, 2, 0, 1, 2])
-            .expect("a task");
-        let q = mdp.optimal_q();
-        let best: Vec<f64> = (0..mdp.n_states()).map(|s| q.row(s)[argmax(q.row(s))]).collect();
-        assert!(q.sup_distance(&mdp.back_up(&best)) < 1e-12);
-    }
-
-    #[test]
-    fn the_weighted_norm_is_never_over_the_largest_difference() {
-        let (a, b) = (Table::filled(2, 2, 0.0), corridor().optimal_q());
-        let b = Table { n_actions: 2, values: b.values[..4].to_vec() };
-        let weights = Table { n_actions: 2, values: vec![0.1, 0.2, 0.3, 0.4] };
-        let expect = (0.1f64 * 0.0625 + 0.2 * 0.25 + 0.3 * 0.25 + 0.4).sqrt();
-        assert!((a.distance(&b, &weights) - expect).abs() < 1e-12);
-        assert!(a.distance(&b, &weights) <= a.sup_distance(&b));
-    }
-
-    #[test]
-    fn malformed_processes_are_refused_by_name() {
-        let error = |result: Result<Mdp>| result.expect_err("malformed").to_string();
-        assert!(error(Mdp::new(1, 1.0, 0, vec![vec![]])).contains("gamma"));
-        assert!(error(Mdp::new(2, 0.5, 0, vec![vec![]])).contains("number of pairs"));
-        assert!(error(Mdp::new(1, 0.5, 1, vec![vec![]])).contains("start"));
-        assert!(error(Mdp::new(1, 0.5, 0, vec![to(7, 0.0)])).contains("next state"));
-        assert!(error(Mdp::new(2, 0.5, 0, vec![to(0, 0.0), vec![]])).contains("sum of a pair"));
-    }
-}
+mod tests;

@@ -46,6 +46,18 @@ impl Interval {
     }
 }
 
+/// The middle value, or the mean of the two middle ones; NaN without values.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[middle],
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+    }
+}
+
 /// The 97.5% quantile of Student's t with `df` degrees of freedom.
 fn t_975(df: f64) -> f64 {
     let z: f64 = 1.959_963_984_540_054;
@@ -63,9 +75,20 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (df, expect) in [(5.0, 2.5706), (10.0, 2.2281), (19.0, 2.0930), (63.0, 1.9983)] {
+        for (df, expect) in [
+            (5.0, 2.5706),
+            (10.0, 2.2281),
+            (19.0, 2.0930),
+            (63.0, 1.9983),
+        ] {
             assert!((t_975(df) - expect).abs() < 1e-3, "{df}: {}", t_975(df));
         }
+    }
+
+    #[test]
+    fn the_median_does_not_follow_an_outlier() {
+        assert_eq!(median(&[3.0, 1.0, 1e9]), 3.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 1e9]), 3.0);
     }
 
     #[test]
