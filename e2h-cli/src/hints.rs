@@ -57,12 +57,7 @@ impl Failure {
     }
 
     fn new(kind: FailureKind, message: impl fmt::Display) -> Self {
-        Self {
-            kind,
-            cause: anyhow::anyhow!("{message}"),
-            details: Vec::new(),
-            hint: None,
-        }
+        Self { kind, cause: anyhow::anyhow!("{message}"), details: Vec::new(), hint: None }
     }
 
     /// Adds the way out. A later hint replaces an earlier one.
@@ -117,12 +112,7 @@ impl fmt::Display for Failure {
 /// Any other error is a failed run; its chain of causes is kept.
 impl From<anyhow::Error> for Failure {
     fn from(cause: anyhow::Error) -> Self {
-        Self {
-            kind: FailureKind::Run,
-            cause,
-            details: Vec::new(),
-            hint: None,
-        }
+        Self { kind: FailureKind::Run, cause, details: Vec::new(), hint: None }
     }
 }
 

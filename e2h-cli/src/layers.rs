@@ -84,11 +84,7 @@ impl<'a, T: Serialize + DeserializeOwned + Default> Layers<'a, T> {
     /// `examples` are values that together with the default show every key that a user may set; of a type
     /// without optional keys, maps and variants there need be none.
     pub(crate) fn new(examples: Vec<T>, presets: &'a [(&'a str, &'a str)]) -> Self {
-        Self {
-            examples,
-            sources: Sources { presets },
-            layers: Vec::new(),
-        }
+        Self { examples, sources: Sources { presets }, layers: Vec::new() }
     }
 
     /// Lays the preset `name` on top.
@@ -116,8 +112,7 @@ impl<'a, T: Serialize + DeserializeOwned + Default> Layers<'a, T> {
         key: impl Into<String>,
         value: impl Into<Value>,
     ) -> Self {
-        self.layers
-            .push(Layer::Flag(name.into(), key.into(), value.into()));
+        self.layers.push(Layer::Flag(name.into(), key.into(), value.into()));
         self
     }
 
@@ -133,12 +128,8 @@ impl<'a, T: Serialize + DeserializeOwned + Default> Layers<'a, T> {
             schema.learn(&Value::Table(table_of(example).map_err(Problems::one)?));
         }
 
-        let mut merge = Merge {
-            schema: &schema,
-            leaves: Leaves::new(),
-            layer: 0,
-            problems: Vec::new(),
-        };
+        let mut merge =
+            Merge { schema: &schema, leaves: Leaves::new(), layer: 0, problems: Vec::new() };
         merge.table(&[], &defaults, &|_| Origin::Default);
         let defaults = merge.leaves.clone();
         let mut layers = self.layers;
@@ -171,9 +162,7 @@ fn table_of<T: Serialize>(value: &T) -> Result<Table, Problem> {
     Table::try_from(value).map_err(|error| Problem {
         origin: Origin::Default,
         key: String::new(),
-        what: What::BadValue {
-            message: error.to_string(),
-        },
+        what: What::BadValue { message: error.to_string() },
     })
 }
 
@@ -214,11 +203,7 @@ impl Merge<'_> {
         let Some((key, raw)) = text.split_once('=') else {
             return self.problem(Origin::Set, text, What::NoValue);
         };
-        let path: Path = key
-            .trim()
-            .split('.')
-            .map(|part| part.trim().to_owned())
-            .collect();
+        let path: Path = key.trim().split('.').map(|part| part.trim().to_owned()).collect();
         let raw = raw.trim();
         let as_text = || Value::String(raw.to_owned());
         let mut value = raw.parse().unwrap_or_else(|_| as_text());
@@ -243,11 +228,8 @@ impl Merge<'_> {
                     self.table(&path, inner, origin);
                 }
                 value if node.accepts(value) => {
-                    let leaf = Leaf {
-                        value: value.clone(),
-                        origin: origin(&path),
-                        layer: self.layer,
-                    };
+                    let leaf =
+                        Leaf { value: value.clone(), origin: origin(&path), layer: self.layer };
                     self.leaves.insert(path, leaf);
                 }
                 value => {
@@ -274,9 +256,7 @@ impl Merge<'_> {
                 continue;
             };
             let tag_path: Path = prefix.iter().cloned().chain([TAG.to_owned()]).collect();
-            let kept = defaults
-                .get(&tag_path)
-                .is_some_and(|leaf| leaf.value == tag.value);
+            let kept = defaults.get(&tag_path).is_some_and(|leaf| leaf.value == tag.value);
             let kind = tag.value.as_str().unwrap_or_default();
             let mut problems = Vec::new();
             self.leaves.retain(|path, leaf| {
@@ -332,9 +312,7 @@ impl Merge<'_> {
                 .first()
                 .and_then(|path| self.leaves.get(path))
                 .map_or(Origin::Default, |leaf| leaf.origin.clone());
-            let what = What::BadValue {
-                message: error.message().replace('\n', "; "),
-            };
+            let what = What::BadValue { message: error.message().replace('\n', "; ") };
             self.problem(origin, &place.unwrap_or_default().join("."), what);
             if blamed.is_empty() {
                 return None;
@@ -349,11 +327,7 @@ impl Merge<'_> {
     }
 
     fn problem(&mut self, origin: Origin, key: &str, what: What) {
-        self.problems.push(Problem {
-            origin,
-            key: key.to_owned(),
-            what,
-        });
+        self.problems.push(Problem { origin, key: key.to_owned(), what });
     }
 }
 
@@ -385,9 +359,8 @@ fn insert(table: &mut Table, path: &[String], value: &Value) {
         if !(matches!(value, Value::Table(_)) && table.contains_key(key)) {
             table.insert(key.clone(), value.clone());
         }
-    } else if let Value::Table(inner) = table
-        .entry(key.clone())
-        .or_insert_with(|| Value::Table(Table::new()))
+    } else if let Value::Table(inner) =
+        table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()))
     {
         insert(inner, rest, value);
     }

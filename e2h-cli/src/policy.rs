@@ -20,9 +20,8 @@ pub(crate) struct Placed {
 
 /// Loads the policy of a configuration onto its engine and device.
 pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
-    let device = e2h_model::device(&section.device).map_err(|error| {
-        Failure::usage(error).hint("`--device cpu` works everywhere")
-    })?;
+    let device = e2h_model::device(&section.device)
+        .map_err(|error| Failure::usage(error).hint("`--device cpu` works everywhere"))?;
     let on_cpu = device.name == "cpu";
     let fused = match section.engine {
         EngineKind::Auto => on_cpu,
@@ -42,9 +41,9 @@ pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
         PrecisionKind::F32 => Precision::F32,
         PrecisionKind::Bf16 => Precision::Bf16,
     };
-    let policy = policy.on_burn(&device, precision).map_err(|error| {
-        Failure::run(error).hint("`--device cpu` works everywhere")
-    })?;
+    let policy = policy
+        .on_burn(&device, precision)
+        .map_err(|error| Failure::run(error).hint("`--device cpu` works everywhere"))?;
     Ok(Placed { policy, place: place("burn") })
 }
 
@@ -56,7 +55,8 @@ fn load(base: &str) -> Outcome<LanguageModel> {
             None => {
                 let names = || MODELS.iter().map(|model| model.name);
                 let known = names().collect::<Vec<_>>().join(", ");
-                let failure = Failure::usage(format!("no embedded model `{name}` (known: {known})"));
+                let failure =
+                    Failure::usage(format!("no embedded model `{name}` (known: {known})"));
                 return Err(match did_you_mean(name, names()) {
                     Some(near) => failure.hint(format!("did you mean `{EMBEDDED}{near}`?")),
                     None => failure.hint("give a model folder, or one of the known names"),
@@ -66,8 +66,9 @@ fn load(base: &str) -> Outcome<LanguageModel> {
         None => {
             let path = Path::new(base);
             if !path.is_dir() {
-                return Err(Failure::usage(format!("there is no model folder {base}"))
-                    .hint("give a folder with config.json and model.safetensors, or embedded:NAME"));
+                return Err(Failure::usage(format!("there is no model folder {base}")).hint(
+                    "give a folder with config.json and model.safetensors, or embedded:NAME",
+                ));
             }
             LanguageModel::load(path)
         }
@@ -105,7 +106,9 @@ pub(crate) fn find(path: &Path) -> Outcome<Found> {
     let config = path.ancestors().nth(2).map(|run| run.join("config.toml"));
     match config.filter(|config| config.is_file() && path.join("config.json").is_file()) {
         Some(config) => Ok(Found { model: path.to_path_buf(), config }),
-        None => Err(Failure::usage(format!("{} is neither a run nor a checkpoint", path.display()))
-            .hint("a model folder without a run is given with --model")),
+        None => {
+            Err(Failure::usage(format!("{} is neither a run nor a checkpoint", path.display()))
+                .hint("a model folder without a run is given with --model"))
+        }
     }
 }

@@ -61,11 +61,7 @@ pub(crate) fn html(runs: &[RunData]) -> String {
     page += &curves::time(runs, &names);
     for (run, name) in runs.iter().zip(&names) {
         let alone = runs.len() == 1;
-        let title = if alone {
-            "Samples".to_owned()
-        } else {
-            format!("Samples of {name}")
-        };
+        let title = if alone { "Samples".to_owned() } else { format!("Samples of {name}") };
         page += &samples::section(run, &title, alone);
     }
     if let [run] = runs {
@@ -86,11 +82,7 @@ fn names(runs: &[RunData]) -> Vec<String> {
         let same = |other: &&RunData| other.name == run.name;
         match runs.iter().filter(same).count() {
             1 => run.name.clone(),
-            _ => format!(
-                "{} ({})",
-                run.name,
-                1 + runs[..i].iter().filter(same).count()
-            ),
+            _ => format!("{} ({})", run.name, 1 + runs[..i].iter().filter(same).count()),
         }
     };
     runs.iter().enumerate().map(name).collect()
@@ -116,9 +108,6 @@ fn facts(run: &RunData) -> String {
     let summary = |key: &str| run.summary.as_ref().map(|summary| summary[key].clone());
     let rollouts = summary("rollouts").and_then(|n| n.as_u64());
     fact("rollouts", rollouts.map(|n| n.to_string()));
-    fact(
-        "time",
-        summary("wall_s").and_then(|s| s.as_f64()).map(duration),
-    );
+    fact("time", summary("wall_s").and_then(|s| s.as_f64()).map(duration));
     facts.join(" ")
 }

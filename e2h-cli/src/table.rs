@@ -77,5 +77,8 @@ fn points(share: f64) -> String {
 }
 
 fn interval(level: &LevelReport) -> String {
-    format!("{:>15}", format!("{:.1}..{:.1} %", 100.0 * level.interval[0], 100.0 * level.interval[1]))
+    format!(
+        "{:>15}",
+        format!("{:.1}..{:.1} %", 100.0 * level.interval[0], 100.0 * level.interval[1])
+    )
 }

@@ -10,11 +10,7 @@ use crate::{Error, Result};
 
 fn error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_path_buf();
-    move |source| Error::File {
-        action,
-        path,
-        source,
-    }
+    move |source| Error::File { action, path, source }
 }
 
 /// Writes `bytes` to `path` so that a reader, now or after a crash, finds the old file or the new one whole.
@@ -25,21 +21,14 @@ fn error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Er
 /// # Errors
 /// [`Error::File`] when a step fails; the old file is then untouched.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let written = (|| {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        match path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
+        match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             Some(folder) => File::open(folder)?.sync_all(),
             None => Ok(()),
         }
@@ -56,11 +45,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::File`] when the file cannot be opened or written.
 pub fn append_line(path: &Path, line: &str) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(error("open", path))?;
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(path).map_err(error("open", path))?;
     let mut bytes = Vec::with_capacity(line.len() + 1);
     bytes.extend_from_slice(line.as_bytes());
     bytes.push(b'\n');
@@ -120,9 +106,6 @@ mod tests {
         append_line(&path, "").expect("append");
         append_line(&path, "x").expect("append");
         let error = read_jsonl::<u32>(&path).expect_err("line 3 is no number");
-        assert!(
-            error.to_string().ends_with("rows.jsonl:3: not a valid row"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("rows.jsonl:3: not a valid row"), "{error}");
     }
 }

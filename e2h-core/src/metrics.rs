@@ -29,15 +29,13 @@ impl Metric {
 
 /// True when `key` is in the table, with any number in place of `{k}`.
 pub fn declared(key: &str) -> bool {
-    METRICS
-        .iter()
-        .any(|metric| match metric.key.split_once("{k}") {
-            None => metric.key == key,
-            Some((head, tail)) => key
-                .strip_prefix(head)
-                .and_then(|rest| rest.strip_suffix(tail))
-                .is_some_and(|k| !k.is_empty() && k.bytes().all(|byte| byte.is_ascii_digit())),
-        })
+    METRICS.iter().any(|metric| match metric.key.split_once("{k}") {
+        None => metric.key == key,
+        Some((head, tail)) => key
+            .strip_prefix(head)
+            .and_then(|rest| rest.strip_suffix(tail))
+            .is_some_and(|k| !k.is_empty() && k.bytes().all(|byte| byte.is_ascii_digit())),
+    })
 }
 
 const fn metric(
@@ -46,40 +44,20 @@ const fn metric(
     formula: &'static str,
     healthy: &'static str,
 ) -> Metric {
-    Metric {
-        key,
-        unit,
-        formula,
-        healthy,
-    }
+    Metric { key, unit, formula, healthy }
 }
 
 /// Every metric, in the order of `docs/METRICS.md`.
 pub const METRICS: &[Metric] = &[
-    metric(
-        "step",
-        "steps",
-        "number of finished updates before this one",
-        "grows by 1",
-    ),
-    metric(
-        "reward/mean",
-        "1",
-        "mean reward of the step's verified rollouts",
-        "rises",
-    ),
+    metric("step", "steps", "number of finished updates before this one", "grows by 1"),
+    metric("reward/mean", "1", "mean reward of the step's verified rollouts", "rises"),
     metric(
         "reward/level_{k}/mean",
         "1",
         "mean reward of the rollouts of level k",
         "rises while k is trained",
     ),
-    metric(
-        "accuracy/mean",
-        "1",
-        "share of rollouts whose outcome is Correct",
-        "rises",
-    ),
+    metric("accuracy/mean", "1", "share of rollouts whose outcome is Correct", "rises"),
     metric(
         "accuracy/level_{k}/mean",
         "1",
@@ -122,24 +100,9 @@ pub const METRICS: &[Metric] = &[
         "rollouts that the verifier could not decide; they get no gradient",
         "0",
     ),
-    metric(
-        "rollout/truncated_frac",
-        "1",
-        "share of rollouts cut at the token limit",
-        "under 0.1",
-    ),
-    metric(
-        "rollout/mean_tokens",
-        "tokens",
-        "mean completion length",
-        "stable",
-    ),
-    metric(
-        "rollout/tokens",
-        "tokens",
-        "tokens sampled in this step",
-        "stable",
-    ),
+    metric("rollout/truncated_frac", "1", "share of rollouts cut at the token limit", "under 0.1"),
+    metric("rollout/mean_tokens", "tokens", "mean completion length", "stable"),
+    metric("rollout/tokens", "tokens", "tokens sampled in this step", "stable"),
     metric(
         "loss/policy",
         "1",
@@ -164,18 +127,8 @@ pub const METRICS: &[Metric] = &[
         "mean importance ratio exp(logp - behaviour logp) at the first pass",
         "1 within 1e-3",
     ),
-    metric(
-        "policy/clip_frac",
-        "1",
-        "share of tokens whose ratio is clipped",
-        "under 0.2",
-    ),
-    metric(
-        "optim/lr",
-        "1",
-        "learning rate of this update",
-        "follows its schedule",
-    ),
+    metric("policy/clip_frac", "1", "share of tokens whose ratio is clipped", "under 0.2"),
+    metric("optim/lr", "1", "learning rate of this update", "follows its schedule"),
     metric(
         "optim/grad_norm",
         "1",
@@ -217,11 +170,7 @@ mod tests {
     #[test]
     fn no_key_stands_twice() {
         for (i, metric) in METRICS.iter().enumerate() {
-            assert!(
-                METRICS[..i].iter().all(|other| other.key != metric.key),
-                "{}",
-                metric.key
-            );
+            assert!(METRICS[..i].iter().all(|other| other.key != metric.key), "{}", metric.key);
         }
     }
 }

@@ -61,23 +61,14 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            max_tokens: 512,
-        }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 512 }
     }
 }
 
 impl Sampling {
     /// The same limits with the most probable token taken at each place.
     pub fn greedy(&self) -> Self {
-        Self {
-            temperature: 0.0,
-            ..self.clone()
-        }
+        Self { temperature: 0.0, ..self.clone() }
     }
 }
 

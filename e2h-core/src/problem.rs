@@ -73,20 +73,12 @@ mod tests {
         let problem: Problem = serde_json::from_str(line).expect("a valid row");
         assert_eq!(problem.extra["source"], "mine");
         let again = serde_json::to_value(&problem).expect("rows serialise");
-        assert_eq!(
-            again,
-            serde_json::from_str::<Value>(line).expect("valid JSON")
-        );
+        assert_eq!(again, serde_json::from_str::<Value>(line).expect("valid JSON"));
     }
 
     #[test]
     fn one_problem_in_eight_is_a_test_problem() {
-        let test = (0..8000)
-            .filter(|i| Split::of(&format!("problem {i}")) == Split::Test)
-            .count();
-        assert!(
-            (900..1100).contains(&test),
-            "{test} of 8000 are test problems"
-        );
+        let test = (0..8000).filter(|i| Split::of(&format!("problem {i}")) == Split::Test).count();
+        assert!((900..1100).contains(&test), "{test} of 8000 are test problems");
     }
 }

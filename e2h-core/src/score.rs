@@ -33,11 +33,7 @@ pub struct RewardPart {
 impl RewardPart {
     /// A part with a fixed name.
     pub fn new(name: &'static str, value: f64, weight: f64) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            value,
-            weight,
-        }
+        Self { name: Cow::Borrowed(name), value, weight }
     }
 }
 
@@ -78,12 +74,7 @@ impl Score {
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
         let reward = parts.iter().map(|part| part.weight * part.value).sum();
-        Self {
-            reward,
-            parts,
-            outcome,
-            reason: reason.into(),
-        }
+        Self { reward, parts, outcome, reason: reason.into() }
     }
 
     /// A score for a completion that the verifier could not decide; its reward is 0.
@@ -92,9 +83,7 @@ impl Score {
         Self {
             reward: 0.0,
             parts: Vec::new(),
-            outcome: Outcome::Unverifiable {
-                reason: reason.clone(),
-            },
+            outcome: Outcome::Unverifiable { reason: reason.clone() },
             reason: Cow::Owned(reason),
         }
     }
@@ -111,10 +100,7 @@ mod tests {
 
     #[test]
     fn reward_is_the_weighted_sum_of_its_parts() {
-        let parts = vec![
-            RewardPart::new("format", 1.0, 0.1),
-            RewardPart::new("correct", 1.0, 0.9),
-        ];
+        let parts = vec![RewardPart::new("format", 1.0, 0.1), RewardPart::new("correct", 1.0, 0.9)];
         let score = Score::new(parts, Outcome::Correct, "right");
         assert!((score.reward - 1.0).abs() < 1e-15);
         assert!(score.is_correct());

@@ -52,10 +52,7 @@ pub fn stable_hash(label: &str, bytes: &[u8]) -> u64 {
     hasher.update(label.as_bytes());
     hasher.update(bytes);
     let digest = hasher.finalize();
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |hash, &byte| (hash << 8) | u64::from(byte))
+    digest.iter().take(8).fold(0, |hash, &byte| (hash << 8) | u64::from(byte))
 }
 
 #[cfg(test)]

@@ -101,10 +101,7 @@ pub struct PlayConfig {
 
 impl Default for PlayConfig {
     fn default() -> Self {
-        Self {
-            hindsight_frac: 0.0,
-            hindsight_max_moves: 1,
-        }
+        Self { hindsight_frac: 0.0, hindsight_max_moves: 1 }
     }
 }
 

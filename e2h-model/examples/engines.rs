@@ -29,10 +29,7 @@ fn main() -> Result<()> {
     let burn = BurnDecoder::new(config, params, &choice.device, Precision::F32)?;
     println!("burn device: {} ({})", choice.name, choice.reason);
     println!("completion tokens a second, best of {REPEATS}:");
-    println!(
-        "{:8} {:>16} {:>16}",
-        "engine", "stats + backward", "generation"
-    );
+    println!("{:8} {:>16} {:>16}", "engine", "stats + backward", "generation");
     let mut rates = Vec::new();
     for engine in [&model as &dyn Engine, &burn] {
         let (train, generate) = (training_rate(engine)?, generation_rate(engine)?);
@@ -45,9 +42,7 @@ fn main() -> Result<()> {
 }
 
 fn tokens(seed: usize, n: usize) -> Vec<TokenId> {
-    (0..n)
-        .map(|i| ((seed * 17 + i * 29) % VOCAB) as TokenId)
-        .collect()
+    (0..n).map(|i| ((seed * 17 + i * 29) % VOCAB) as TokenId).collect()
 }
 
 /// Calls `f` and returns `n` over the seconds that its fastest call took; the first call does not count.
@@ -90,10 +85,7 @@ fn training_rate(engine: &dyn Engine) -> Result<f64> {
 
 /// Groups of samples that all run to the limit.
 fn generation_rate(engine: &dyn Engine) -> Result<f64> {
-    let sampling = Sampling {
-        max_tokens: COMPLETION_TOKENS,
-        ..Sampling::default()
-    };
+    let sampling = Sampling { max_tokens: COMPLETION_TOKENS, ..Sampling::default() };
     let stream = |i, j| RootSeed(2).stream("rollout", &[i as u64, j as u64]);
     let requests: Vec<_> = (0..N_PROMPTS)
         .map(|i| GenerateRequest {

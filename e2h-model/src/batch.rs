@@ -55,12 +55,8 @@ pub(crate) struct Slice {
 
 impl Slice {
     fn open_prompt(&mut self, prompt: &[TokenId]) -> usize {
-        let segment = Segment {
-            start: self.tokens.len(),
-            len: prompt.len(),
-            parent: None,
-            position: 0,
-        };
+        let segment =
+            Segment { start: self.tokens.len(), len: prompt.len(), parent: None, position: 0 };
         self.tokens.extend_from_slice(prompt);
         self.segments.push(segment);
         self.segments.len() - 1
@@ -81,10 +77,7 @@ impl Slice {
             });
         }
         let rows = std::iter::once(parent.start + parent.len - 1).chain(start..);
-        self.queries.extend(
-            rows.zip(completion)
-                .map(|(row, &target)| Query { row, target }),
-        );
+        self.queries.extend(rows.zip(completion).map(|(row, &target)| Query { row, target }));
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
@@ -112,11 +105,7 @@ pub(crate) fn pack(groups: &[Group<'_>], token_budget: usize) -> Vec<Slice> {
         for completion in &group.completions {
             let last = slices.len() - 1;
             let here = open.filter(|(slice, _)| *slice == last);
-            let prompt_rows = if here.is_some() {
-                0
-            } else {
-                group.prompt.len()
-            };
+            let prompt_rows = if here.is_some() { 0 } else { group.prompt.len() };
             let rows = prompt_rows + completion.len().saturating_sub(1);
             let used = slices[last].tokens.len();
             let (slice, prompt) = if used > 0 && used + rows > token_budget {
@@ -158,14 +147,8 @@ pub(crate) fn check_tokens(
             context: config.max_positions,
         });
     }
-    match tokens
-        .iter()
-        .find(|&&token| token as usize >= config.vocab_size)
-    {
-        Some(&token) => Err(Error::UnknownToken {
-            token,
-            vocab_size: config.vocab_size,
-        }),
+    match tokens.iter().find(|&&token| token as usize >= config.vocab_size) {
+        Some(&token) => Err(Error::UnknownToken { token, vocab_size: config.vocab_size }),
         None => Ok(()),
     }
 }
@@ -192,10 +175,7 @@ mod tests {
         let completions: [&[TokenId]; 3] = [&[10, 11], &[12], &[13, 14, 15]];
         let groups: Vec<Group<'_>> = prompts
             .iter()
-            .map(|prompt| Group {
-                prompt,
-                completions: completions.to_vec(),
-            })
+            .map(|prompt| Group { prompt, completions: completions.to_vec() })
             .collect();
         for budget in [1, 4, 7, 100] {
             let slices = pack(&groups, budget);
@@ -206,18 +186,10 @@ mod tests {
                     let queries = &slice.queries[slice.offsets[i]..slice.offsets[i + 1]];
                     let completion = completions[sequence % 3];
                     let prompt = prompts[sequence / 3];
-                    assert!(
-                        queries
-                            .iter()
-                            .map(|q| q.target)
-                            .eq(completion.iter().copied())
-                    );
+                    assert!(queries.iter().map(|q| q.target).eq(completion.iter().copied()));
                     for (j, query) in queries.iter().enumerate() {
-                        let before = if j == 0 {
-                            prompt[prompt.len() - 1]
-                        } else {
-                            completion[j - 1]
-                        };
+                        let before =
+                            if j == 0 { prompt[prompt.len() - 1] } else { completion[j - 1] };
                         assert_eq!(slice.tokens[query.row], before);
                     }
                     sequences.push(sequence);

@@ -234,11 +234,7 @@ impl BurnDecoder {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads,
     ) -> Result<()> {
-        assert_eq!(
-            grads.len(),
-            self.params.len(),
-            "a gradient of another shape"
-        );
+        assert_eq!(grads.len(), self.params.len(), "a gradient of another shape");
         check_groups(&self.config, groups)?;
         let mut sum = GradSum::default();
         for batch in micro_batches(groups, token_budget) {
@@ -297,22 +293,13 @@ impl BurnDecoder {
     }
 
     fn head_name(&self) -> &'static str {
-        if self.config.tied_head {
-            "model.embed_tokens.weight"
-        } else {
-            "lm_head.weight"
-        }
+        if self.config.tied_head { "model.embed_tokens.weight" } else { "lm_head.weight" }
     }
 }
 
 impl MicroBatch {
     fn stats<'a>(&'a self, logprobs: &'a [f32], entropies: &'a [f32]) -> TokenStats<'a> {
-        TokenStats {
-            sequences: &self.sequences,
-            offsets: &self.offsets,
-            logprobs,
-            entropies,
-        }
+        TokenStats { sequences: &self.sequences, offsets: &self.offsets, logprobs, entropies }
     }
 }
 
@@ -325,25 +312,10 @@ fn tracked_weights(
     precision: Precision,
     checkpointing: bool,
 ) -> Weights {
-    assert_eq!(
-        params.len(),
-        layout.n_params(),
-        "flat weights of another shape"
-    );
+    assert_eq!(params.len(), layout.n_params(), "flat weights of another shape");
     let device = device.clone().autodiff();
-    let device = if checkpointing {
-        device.gradient_checkpointing()
-    } else {
-        device
-    };
-    Source {
-        config,
-        layout,
-        params,
-        device: &device,
-        dtype: precision.dtype(),
-    }
-    .weights()
+    let device = if checkpointing { device.gradient_checkpointing() } else { device };
+    Source { config, layout, params, device: &device, dtype: precision.dtype() }.weights()
 }
 
 /// The same tensors without autodiff.

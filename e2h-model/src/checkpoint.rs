@@ -156,16 +156,10 @@ fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), 
             }
         }
         Dtype::F16 => {
-            target
-                .iter_mut()
-                .zip(pairs)
-                .for_each(|(t, b)| *t = f16::from_le_bytes(b).to_f32());
+            target.iter_mut().zip(pairs).for_each(|(t, b)| *t = f16::from_le_bytes(b).to_f32());
         }
         Dtype::BF16 => {
-            target
-                .iter_mut()
-                .zip(pairs)
-                .for_each(|(t, b)| *t = bf16::from_le_bytes(b).to_f32());
+            target.iter_mut().zip(pairs).for_each(|(t, b)| *t = bf16::from_le_bytes(b).to_f32());
         }
         other => return Err(format!("has dtype {other:?} (supported: F32, F16, BF16)")),
     }
@@ -175,14 +169,10 @@ fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), 
 fn encode(values: &[f32], format: WeightFormat) -> Vec<u8> {
     match format {
         WeightFormat::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        WeightFormat::F16 => values
-            .iter()
-            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-            .collect(),
-        WeightFormat::Bf16 => values
-            .iter()
-            .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
-            .collect(),
+        WeightFormat::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+        WeightFormat::Bf16 => {
+            values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect()
+        }
     }
 }
 
@@ -196,11 +186,9 @@ mod tests {
     fn saved_weights_come_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let model = Model::new(ModelConfig::nano(40), &mut RootSeed(3).stream("init", &[]));
-        for (format, tolerance) in [
-            (WeightFormat::F32, 0.0),
-            (WeightFormat::F16, 1e-4),
-            (WeightFormat::Bf16, 1e-2),
-        ] {
+        for (format, tolerance) in
+            [(WeightFormat::F32, 0.0), (WeightFormat::F16, 1e-4), (WeightFormat::Bf16, 1e-2)]
+        {
             model.save(folder.path(), format).expect("saved");
             let again = Model::load(folder.path()).expect("loaded");
             for (a, b) in model.params().iter().zip(again.params()) {
@@ -221,9 +209,7 @@ mod tests {
         let weights = fs::read(folder.path().join("model.safetensors")).expect("readable");
         save(50);
         fs::write(folder.path().join("model.safetensors"), weights).expect("swapped");
-        let error = Model::load(folder.path())
-            .expect_err("40 is not 50")
-            .to_string();
+        let error = Model::load(folder.path()).expect_err("40 is not 50").to_string();
         assert!(
             error.contains("embed_tokens.weight` has shape [40, 128], not [50, 128]"),
             "{error}"

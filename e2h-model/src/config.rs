@@ -153,9 +153,7 @@ impl ModelConfig {
         let half = self.head_dim / 2;
         (0..half)
             .map(|i| {
-                let plain = self
-                    .rope_theta
-                    .powf(-((2 * i) as f64) / self.head_dim as f64);
+                let plain = self.rope_theta.powf(-((2 * i) as f64) / self.head_dim as f64);
                 scaled_frequency(plain, self.rope_scaling)
             })
             .collect()
@@ -198,10 +196,7 @@ impl ModelConfig {
         let n_kv_heads = size("num_key_value_heads")?.unwrap_or(n_heads);
         let head_dim = size("head_dim")?.unwrap_or(hidden_size / n_heads);
         let max_positions = size("max_position_embeddings")?.unwrap_or(2048);
-        let rms_norm_eps = fields
-            .remove("rms_norm_eps")
-            .and_then(|v| v.as_f64())
-            .unwrap_or(1e-6);
+        let rms_norm_eps = fields.remove("rms_norm_eps").and_then(|v| v.as_f64()).unwrap_or(1e-6);
         let (rope_theta, rope_scaling) = take_rope(&mut fields)?;
         let flag = |fields: &mut Map<String, Value>, name: &str| {
             fields.remove(name).and_then(|v| v.as_bool())
@@ -245,9 +240,7 @@ impl ModelConfig {
         if let Some(activation) = self.extra.get("hidden_act").and_then(Value::as_str)
             && activation != "silu"
         {
-            return Err(format!(
-                "hidden_act `{activation}` is not supported (supported: silu)"
-            ));
+            return Err(format!("hidden_act `{activation}` is not supported (supported: silu)"));
         }
         if !self.n_heads.is_multiple_of(self.n_kv_heads) {
             return Err(format!(
@@ -267,14 +260,8 @@ impl ModelConfig {
         let mut set = |name: &str, value: Value| {
             fields.insert(name.to_owned(), value);
         };
-        set(
-            "architectures",
-            Value::from(vec![self.family.architecture()]),
-        );
-        set(
-            "model_type",
-            serde_json::to_value(self.family).unwrap_or_default(),
-        );
+        set("architectures", Value::from(vec![self.family.architecture()]));
+        set("model_type", serde_json::to_value(self.family).unwrap_or_default());
         set("vocab_size", self.vocab_size.into());
         set("hidden_size", self.hidden_size.into());
         set("intermediate_size", self.intermediate_size.into());
@@ -285,14 +272,7 @@ impl ModelConfig {
         set("max_position_embeddings", self.max_positions.into());
         set("hidden_act", "silu".into());
         // Through the decimal form of the f32, so that 1e-5 is written as 1e-5.
-        set(
-            "rms_norm_eps",
-            self.rms_norm_eps
-                .to_string()
-                .parse::<f64>()
-                .unwrap_or(1e-6)
-                .into(),
-        );
+        set("rms_norm_eps", self.rms_norm_eps.to_string().parse::<f64>().unwrap_or(1e-6).into());
         set("rope_theta", self.rope_theta.into());
         set("rope_scaling", rope_scaling_json(self.rope_scaling));
         set("tie_word_embeddings", self.tied_head.into());
@@ -332,10 +312,7 @@ fn take_rope(fields: &mut Map<String, Value>) -> std::result::Result<(f64, RopeS
         Some(Value::Object(map)) => map,
         _ => nested,
     };
-    let kind = scaling
-        .get("rope_type")
-        .or_else(|| scaling.get("type"))
-        .and_then(Value::as_str);
+    let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
     let number = |name: &str| {
         scaling
             .get(name)
@@ -344,9 +321,7 @@ fn take_rope(fields: &mut Map<String, Value>) -> std::result::Result<(f64, RopeS
     };
     let scaling = match kind {
         None | Some("default") => RopeScaling::Default,
-        Some("linear") => RopeScaling::Linear {
-            factor: number("factor")?,
-        },
+        Some("linear") => RopeScaling::Linear { factor: number("factor")? },
         Some("llama3") => RopeScaling::Llama3 {
             factor: number("factor")?,
             low_freq_factor: number("low_freq_factor")?,
@@ -418,9 +393,7 @@ mod tests {
     #[test]
     fn presets_survive_the_round_trip_through_json() {
         for config in [ModelConfig::nano(130), ModelConfig::micro(300)] {
-            let Value::Object(fields) = config.to_json() else {
-                panic!("an object")
-            };
+            let Value::Object(fields) = config.to_json() else { panic!("an object") };
             let mut again = ModelConfig::from_json(fields).expect("readable");
             again.extra.clear();
             assert_eq!(again, config);
@@ -435,10 +408,7 @@ mod tests {
         };
         check(r#"{"model_type":"mamba"}"#, "`mamba`");
         check(r#"{"model_type":"llama"}"#, "`vocab_size`");
-        check(
-            r#"{"model_type":"llama","vocab_size":-1}"#,
-            "`vocab_size` is -1",
-        );
+        check(r#"{"model_type":"llama","vocab_size":-1}"#, "`vocab_size` is -1");
         let base = r#""vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1"#;
         check(
             &format!(

@@ -74,25 +74,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { action, path: path.to_path_buf(), source }
     }
 
     pub(crate) fn config(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Config {
-            path: path.to_path_buf(),
-            problem: problem.into(),
-        }
+        Self::Config { path: path.to_path_buf(), problem: problem.into() }
     }
 
     pub(crate) fn device(device: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Device {
-            device: device.into(),
-            problem: problem.into(),
-        }
+        Self::Device { device: device.into(), problem: problem.into() }
     }
 
     pub(crate) fn tensor(path: &Path, tensor: &str, problem: impl Into<String>) -> Self {

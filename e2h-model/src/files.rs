@@ -47,7 +47,10 @@ impl ModelFiles for EmbeddedModel {
 }
 
 /// The text of a file; `None` when there is no such file.
-pub(crate) fn read_text(files: &(impl ModelFiles + ?Sized), name: &str) -> crate::Result<Option<String>> {
+pub(crate) fn read_text(
+    files: &(impl ModelFiles + ?Sized),
+    name: &str,
+) -> crate::Result<Option<String>> {
     match files.read(name) {
         Ok(bytes) => match String::from_utf8(bytes.into_owned()) {
             Ok(text) => Ok(Some(text)),
@@ -59,8 +62,10 @@ pub(crate) fn read_text(files: &(impl ModelFiles + ?Sized), name: &str) -> crate
 }
 
 /// The text of a file that must be there.
-pub(crate) fn require_text(files: &(impl ModelFiles + ?Sized), name: &str) -> crate::Result<String> {
-    read_text(files, name)?.ok_or_else(|| {
-        crate::Error::io("read", &files.path(name), io::ErrorKind::NotFound.into())
-    })
+pub(crate) fn require_text(
+    files: &(impl ModelFiles + ?Sized),
+    name: &str,
+) -> crate::Result<String> {
+    read_text(files, name)?
+        .ok_or_else(|| crate::Error::io("read", &files.path(name), io::ErrorKind::NotFound.into()))
 }

@@ -74,17 +74,12 @@ pub(crate) fn in_request_order(
     requests: &[GenerateRequest],
     done: Vec<Done>,
 ) -> Vec<Vec<Generation>> {
-    let mut results: Vec<Vec<Option<Generation>>> = requests
-        .iter()
-        .map(|request| vec![None; request.streams.len()])
-        .collect();
+    let mut results: Vec<Vec<Option<Generation>>> =
+        requests.iter().map(|request| vec![None; request.streams.len()]).collect();
     for (request, sample, generation) in done {
         results[request][sample] = Some(generation);
     }
-    results
-        .into_iter()
-        .map(|group| group.into_iter().flatten().collect())
-        .collect()
+    results.into_iter().map(|group| group.into_iter().flatten().collect()).collect()
 }
 
 /// Why a completion ends after `tokens`, or `None` when it goes on.
@@ -168,10 +163,8 @@ impl Engine<'_> {
         if taken.is_empty() {
             return;
         }
-        let prompts: Vec<&[TokenId]> = taken
-            .iter()
-            .map(|&index| self.requests[index].prompt.as_slice())
-            .collect();
+        let prompts: Vec<&[TokenId]> =
+            taken.iter().map(|&index| self.requests[index].prompt.as_slice()).collect();
         let slice = Slice::prompts(&prompts);
         let (shape, params) = (&self.model.shape, self.model.params());
         worker.workspace.forward(shape, params, &slice);
@@ -180,19 +173,11 @@ impl Engine<'_> {
             let last = segment.start + segment.len - 1;
             let mut logits = vec![0.0; v];
             let hidden = &worker.workspace.hidden[last * c..(last + 1) * c];
-            linear(
-                &mut logits,
-                hidden,
-                &params[shape.layout.head.clone()],
-                1,
-                false,
-            );
+            linear(&mut logits, hidden, &params[shape.layout.head.clone()], 1, false);
             let slot = worker.free_prompt();
             let prompt = &mut worker.prompts[slot];
             prompt.cache.reset(shape, segment.len);
-            prompt
-                .cache
-                .store_segment(shape, &worker.workspace, segment);
+            prompt.cache.store_segment(shape, &worker.workspace, segment);
             prompt.users = self.requests[index].streams.len();
             for (sample, stream) in self.requests[index].streams.iter().enumerate() {
                 let mut own = worker.spare.pop().unwrap_or_default();
@@ -224,15 +209,9 @@ impl Engine<'_> {
                 own: &mut active.own,
             })
             .collect();
-        worker
-            .decode
-            .step(&self.model.shape, self.model.params(), &mut rows);
+        worker.decode.step(&self.model.shape, self.model.params(), &mut rows);
         let v = self.model.config().vocab_size;
-        for (active, logits) in worker
-            .active
-            .iter_mut()
-            .zip(worker.decode.logits.chunks_exact(v))
-        {
+        for (active, logits) in worker.active.iter_mut().zip(worker.decode.logits.chunks_exact(v)) {
             active.draw(&mut worker.sampler, logits, self.sampling);
         }
         self.retire(worker);
@@ -250,11 +229,7 @@ impl Engine<'_> {
             let ended = worker.active.swap_remove(index);
             worker.prompts[ended.prompt].users -= 1;
             worker.spare.push(ended.own);
-            let generation = Generation {
-                tokens: ended.tokens,
-                logprobs: ended.logprobs,
-                finish,
-            };
+            let generation = Generation { tokens: ended.tokens, logprobs: ended.logprobs, finish };
             worker.done.push((ended.request, ended.sample, generation));
         }
     }
@@ -288,19 +263,12 @@ mod tests {
     use crate::{Group, ModelConfig};
 
     fn model() -> Model {
-        let config = ModelConfig {
-            initializer_range: 0.1,
-            ..ModelConfig::nano(50)
-        };
+        let config = ModelConfig { initializer_range: 0.1, ..ModelConfig::nano(50) };
         Model::new(config, &mut RootSeed(1).stream("init", &[]))
     }
 
     fn requests(n: u64, group: u64) -> Vec<GenerateRequest> {
-        let prompt = |i: u64| {
-            (0..3 + i % 5)
-                .map(|j| ((i * 7 + j * 3) % 50) as TokenId)
-                .collect()
-        };
+        let prompt = |i: u64| (0..3 + i % 5).map(|j| ((i * 7 + j * 3) % 50) as TokenId).collect();
         let stream = |i, j| RootSeed(9).stream("rollout", &[i, j]);
         (0..n)
             .map(|i| GenerateRequest {
@@ -314,38 +282,22 @@ mod tests {
         (tokens.last() == Some(&3)).then_some(FinishReason::Eos)
     }
 
-    const SAMPLING: Sampling = Sampling {
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        max_tokens: 24,
-    };
+    const SAMPLING: Sampling =
+        Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens: 24 };
 
     #[test]
     fn a_completion_does_not_depend_on_its_neighbours_or_on_threads() {
-        let all = model()
-            .with_threads(2)
-            .generate(requests(40, 8), &SAMPLING, &stop)
-            .expect("valid");
+        let all =
+            model().with_threads(2).generate(requests(40, 8), &SAMPLING, &stop).expect("valid");
         assert!(all.iter().flatten().any(|g| g.finish == FinishReason::Eos));
-        assert!(
-            all.iter()
-                .flatten()
-                .any(|g| g.finish == FinishReason::Length)
-        );
+        assert!(all.iter().flatten().any(|g| g.finish == FinishReason::Length));
         let one = model().with_threads(1);
         for index in [0, 7, 39] {
             for sample in [0, 5] {
                 let mut request = requests(40, 8).swap_remove(index);
                 request.streams = vec![request.streams.swap_remove(sample)];
-                let alone = one
-                    .generate(vec![request], &SAMPLING, &stop)
-                    .expect("valid");
-                assert_eq!(
-                    alone[0][0], all[index][sample],
-                    "request {index}, sample {sample}"
-                );
+                let alone = one.generate(vec![request], &SAMPLING, &stop).expect("valid");
+                assert_eq!(alone[0][0], all[index][sample], "request {index}, sample {sample}");
             }
         }
     }
@@ -354,9 +306,7 @@ mod tests {
     fn behaviour_logprobs_equal_the_trainers() {
         let model = model();
         let requests = requests(10, 4);
-        let generated = model
-            .generate(requests.clone(), &SAMPLING, &stop)
-            .expect("valid");
+        let generated = model.generate(requests.clone(), &SAMPLING, &stop).expect("valid");
         let groups: Vec<Group<'_>> = requests
             .iter()
             .zip(&generated)
@@ -376,13 +326,8 @@ mod tests {
 
     #[test]
     fn a_prompt_over_the_context_is_refused() {
-        let request = GenerateRequest {
-            prompt: vec![1; 500],
-            streams: vec![],
-        };
-        let error = model()
-            .generate(vec![request], &SAMPLING, &stop)
-            .expect_err("too long");
+        let request = GenerateRequest { prompt: vec![1; 500], streams: vec![] };
+        let error = model().generate(vec![request], &SAMPLING, &stop).expect_err("too long");
         assert!(error.to_string().contains("524 tokens"), "{error}");
     }
 }

@@ -8,12 +8,10 @@ use e2h_core::{
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
+use crate::checkpoint::save_weights;
 use crate::files::{ModelFiles, read_text, require_text};
 use crate::template::{ChatTemplate, PLAIN_TEMPLATE};
-use crate::checkpoint::save_weights;
-use crate::{
-    BurnDecoder, DeviceChoice, Engine, Error, Model, Precision, Result, WeightFormat,
-};
+use crate::{BurnDecoder, DeviceChoice, Engine, Error, Model, Precision, Result, WeightFormat};
 
 /// The text that ends every completion; it is kept.
 pub const STOP_STRING: &str = "</answer>";
@@ -58,9 +56,7 @@ impl TextCodec {
             .map(|(id, word)| (word.clone(), json!(id)))
             .collect();
         if vocab.len() != words.len() + special.len() {
-            return Err(Error::Tokenizer(
-                "the vocabulary holds a word twice".to_owned(),
-            ));
+            return Err(Error::Tokenizer("the vocabulary holds a word twice".to_owned()));
         }
         let added: Vec<Value> = special
             .iter()
@@ -96,12 +92,7 @@ impl TextCodec {
                     .is_some_and(|token| token.chars().any(|c| Some(c) == last))
             })
             .collect();
-        Ok(Self {
-            tokenizer,
-            template,
-            eos,
-            may_stop,
-        })
+        Ok(Self { tokenizer, template, eos, may_stop })
     }
 
     /// Loads `tokenizer.json` and `tokenizer_config.json` of a model.
@@ -109,9 +100,10 @@ impl TextCodec {
     /// # Errors
     /// [`Error::Io`], [`Error::Config`] or [`Error::Tokenizer`], naming the file.
     pub fn load(files: &(impl ModelFiles + ?Sized)) -> Result<Self> {
-        let tokenizer = Tokenizer::from_bytes(require_text(files, TOKENIZER_FILE)?).map_err(|e| {
-            Error::config(&files.path(TOKENIZER_FILE), format!("is not a tokenizer: {e}"))
-        })?;
+        let tokenizer =
+            Tokenizer::from_bytes(require_text(files, TOKENIZER_FILE)?).map_err(|e| {
+                Error::config(&files.path(TOKENIZER_FILE), format!("is not a tokenizer: {e}"))
+            })?;
         let text = require_text(files, CONFIG_FILE)?;
         let path = files.path(CONFIG_FILE);
         let config: Value = serde_json::from_str(&text)
@@ -145,25 +137,16 @@ impl TextCodec {
     pub fn save(&self, folder: &Path) -> Result<()> {
         let text = self.tokenizer.to_string(true).map_err(tokenizer_failure)? + "\n";
         write_atomic(&folder.join(TOKENIZER_FILE), text.as_bytes())?;
-        let eos = self
-            .eos
-            .first()
-            .and_then(|id| self.tokenizer.id_to_token(*id));
+        let eos = self.eos.first().and_then(|id| self.tokenizer.id_to_token(*id));
         let config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "eos_token": eos,
             "clean_up_tokenization_spaces": false,
             "chat_template": self.template.source(),
         });
-        write_atomic(
-            &folder.join(CONFIG_FILE),
-            pretty(&config).as_bytes(),
-        )?;
+        write_atomic(&folder.join(CONFIG_FILE), pretty(&config).as_bytes())?;
         let generation = json!({"eos_token_id": self.eos});
-        write_atomic(
-            &folder.join(GENERATION_FILE),
-            pretty(&generation).as_bytes(),
-        )?;
+        write_atomic(&folder.join(GENERATION_FILE), pretty(&generation).as_bytes())?;
         Ok(())
     }
 
@@ -195,10 +178,7 @@ impl TextCodec {
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer fails.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, false)
-            .map_err(tokenizer_failure)?;
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(tokenizer_failure)?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -207,9 +187,7 @@ impl TextCodec {
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer fails.
     pub fn decode(&self, tokens: &[TokenId]) -> Result<String> {
-        self.tokenizer
-            .decode(tokens, true)
-            .map_err(tokenizer_failure)
+        self.tokenizer.decode(tokens, true).map_err(tokenizer_failure)
     }
 
     /// Whether a completion has ended: an end token, or the stop string at the end of its text.
@@ -349,17 +327,7 @@ mod tests {
     use crate::ModelConfig;
 
     fn words() -> Vec<String> {
-        [
-            "<think>",
-            "</think>",
-            "<answer>",
-            "</answer>",
-            "1",
-            "+",
-            "2",
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        ["<think>", "</think>", "<answer>", "</answer>", "1", "+", "2"].map(str::to_owned).to_vec()
     }
 
     #[test]
@@ -391,11 +359,8 @@ mod tests {
         saved.save(folder.path(), WeightFormat::F32).expect("saved");
         let loaded = LanguageModel::load(folder.path()).expect("loaded");
         assert_eq!(saved.engine().params(), loaded.engine().params());
-        let prompt = Prompt {
-            system: None,
-            user: "1 + 2".into(),
-            assistant_prefix: "<think>".into(),
-        };
+        let prompt =
+            Prompt { system: None, user: "1 + 2".into(), assistant_prefix: "<think>".into() };
         assert_eq!(
             saved.text().encode_prompt(&prompt).expect("encoded"),
             loaded.text().encode_prompt(&prompt).expect("encoded")

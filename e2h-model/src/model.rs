@@ -51,12 +51,7 @@ struct Worker {
 impl Worker {
     fn token_stats(&mut self, model: &Model, slice: &Slice) -> HeadOutput {
         self.workspace.forward(&model.shape, &model.params, slice);
-        self.head.forward(
-            &model.shape,
-            &model.params,
-            &self.workspace.hidden,
-            &slice.queries,
-        )
+        self.head.forward(&model.shape, &model.params, &self.workspace.hidden, &slice.queries)
     }
 
     fn backward(&mut self, model: &Model, grads: &mut [f32], slice: &Slice, given: &TokenGrads) {
@@ -68,8 +63,7 @@ impl Worker {
             &slice.queries,
             given,
         );
-        self.workspace
-            .backward(&model.shape, &model.params, grads, slice);
+        self.workspace.backward(&model.shape, &model.params, grads, slice);
     }
 }
 
@@ -78,11 +72,7 @@ impl Model {
     pub fn new(config: ModelConfig, rng: &mut Stream) -> Self {
         let shape = Shape::new(config);
         let params = shape.layout.init(&shape.config, rng);
-        Self {
-            shape,
-            params,
-            n_threads: default_threads(),
-        }
+        Self { shape, params, n_threads: default_threads() }
     }
 
     /// A decoder with the given flat weights.
@@ -93,11 +83,7 @@ impl Model {
         let shape = Shape::new(config);
         let expected = shape.layout.n_params();
         assert_eq!(params.len(), expected, "flat weights of another shape");
-        Self {
-            shape,
-            params,
-            n_threads: default_threads(),
-        }
+        Self { shape, params, n_threads: default_threads() }
     }
 
     /// Sets the number of worker threads. Results do not depend on it.
@@ -175,11 +161,7 @@ impl Model {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads + Sync,
     ) -> Result<()> {
-        assert_eq!(
-            grads.len(),
-            self.params.len(),
-            "a gradient of another shape"
-        );
+        assert_eq!(grads.len(), self.params.len(), "a gradient of another shape");
         let slices = self.slices(groups, token_budget)?;
         let total = Mutex::new((0, grads));
         let turn = Condvar::new();
@@ -195,9 +177,7 @@ impl Model {
             let mut own = vec![0.0; self.params.len()];
             worker.backward(self, &mut own, slice, &given);
             // A poisoned lock means that another worker panicked; that panic is passed on by the scope.
-            let guard = total
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let guard = total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let mut guard = turn
                 .wait_while(guard, |(next, _)| *next != index)
                 .unwrap_or_else(|poisoned| poisoned.into_inner());

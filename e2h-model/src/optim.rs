@@ -28,12 +28,7 @@ pub struct AdamWConfig {
 impl Default for AdamWConfig {
     /// The defaults of PyTorch's AdamW, without decay, as TRL trains.
     fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.0,
-        }
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
     }
 }
 
@@ -52,12 +47,7 @@ pub struct AdamW {
 impl AdamW {
     /// Fresh state for `n_params` parameters.
     pub fn new(config: AdamWConfig, n_params: usize) -> Self {
-        Self {
-            config,
-            n_updates: 0,
-            m: vec![0.0; n_params],
-            v: vec![0.0; n_params],
-        }
+        Self { config, n_updates: 0, m: vec![0.0; n_params], v: vec![0.0; n_params] }
     }
 
     /// One update of `params` along `grads` with learning rate `lr`.
@@ -66,28 +56,16 @@ impl AdamW {
     /// When a buffer has not the length of the state.
     pub fn update(&mut self, layout: &Layout, params: &mut [f32], grads: &[f32], lr: f64) {
         let n = self.m.len();
-        assert!(
-            params.len() == n && grads.len() == n,
-            "buffers of another shape"
-        );
+        assert!(params.len() == n && grads.len() == n, "buffers of another shape");
         self.n_updates += 1;
-        let AdamWConfig {
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-        } = self.config;
+        let AdamWConfig { beta1, beta2, eps, weight_decay } = self.config;
         let power = i32::try_from(self.n_updates).unwrap_or(i32::MAX);
         let correction1 = 1.0 - beta1.powi(power);
         let correction2 = (1.0 - beta2.powi(power)).sqrt();
         let (rate, eps) = ((lr / correction1) as f32, eps as f32);
         let (b1, b2, root) = (beta1 as f32, beta2 as f32, (1.0 / correction2) as f32);
         for spec in &layout.tensors {
-            let decay = if spec.is_vector() {
-                0.0
-            } else {
-                lr * weight_decay
-            };
+            let decay = if spec.is_vector() { 0.0 } else { lr * weight_decay };
             let keep = (1.0 - decay) as f32;
             let range = spec.range.clone();
             let (m, v) = (&mut self.m[range.clone()], &mut self.v[range.clone()]);
@@ -106,9 +84,7 @@ impl AdamW {
 /// 2-norm of a gradient.
 pub fn global_norm(grads: &[f32]) -> f64 {
     // Blocks keep the f32 partial sums short.
-    let squares = grads
-        .chunks(4096)
-        .map(|part| vectorized(|| sum_map(part, |g| g * g)));
+    let squares = grads.chunks(4096).map(|part| vectorized(|| sum_map(part, |g| g * g)));
     squares.map(f64::from).sum::<f64>().sqrt()
 }
 
@@ -131,30 +107,19 @@ mod tests {
     #[test]
     fn the_first_updates_equal_a_hand_worked_example() {
         let layout = Layout::new(&ModelConfig::nano(8));
-        let config = AdamWConfig {
-            weight_decay: 0.1,
-            ..AdamWConfig::default()
-        };
+        let config = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };
         let n = layout.n_params();
         let (mut adam, mut params) = (AdamW::new(config, n), vec![1.0; n]);
         let grads = vec![0.5; n];
         adam.update(&layout, &mut params, &grads, 0.01);
         // Bias-corrected moments are g and g^2, so the step is lr; matrices also lose lr * decay.
         let vector = layout.norm.start;
-        assert!(
-            (params[0] - (1.0 - 0.001 - 0.01)).abs() < 1e-6,
-            "{}",
-            params[0]
-        );
+        assert!((params[0] - (1.0 - 0.001 - 0.01)).abs() < 1e-6, "{}", params[0]);
         assert!((params[vector] - 0.99).abs() < 1e-6, "{}", params[vector]);
         adam.update(&layout, &mut params, &vec![-0.5; n], 0.01);
         // m = (0.9 * 0.05 - 0.05) / (1 - 0.81) = -0.0263, sqrt(v) = 0.5: the step is 0.01 * -0.0526.
         let expect = 0.99 + 0.01 * (0.005 / 0.19) / 0.5;
-        assert!(
-            (params[vector] - expect).abs() < 1e-6,
-            "{} {expect}",
-            params[vector]
-        );
+        assert!((params[vector] - expect).abs() < 1e-6, "{} {expect}", params[vector]);
     }
 
     #[test]

@@ -67,11 +67,7 @@ impl LayoutBuilder {
     fn add(&mut self, name: String, shape: &[usize]) -> Range<usize> {
         let range = self.next..self.next + shape.iter().product::<usize>();
         self.next = range.end;
-        self.tensors.push(TensorSpec {
-            name,
-            shape: shape.to_vec(),
-            range: range.clone(),
-        });
+        self.tensors.push(TensorSpec { name, shape: shape.to_vec(), range: range.clone() });
         range
     }
 
@@ -90,14 +86,8 @@ impl Layout {
     pub fn new(config: &ModelConfig) -> Self {
         let (c, f) = (config.hidden_size, config.intermediate_size);
         let (q, kv, d) = (config.q_size(), config.kv_size(), config.head_dim);
-        let mut b = LayoutBuilder {
-            tensors: Vec::new(),
-            next: 0,
-        };
-        let embed = b.add(
-            "model.embed_tokens.weight".to_owned(),
-            &[config.vocab_size, c],
-        );
+        let mut b = LayoutBuilder { tensors: Vec::new(), next: 0 };
+        let embed = b.add("model.embed_tokens.weight".to_owned(), &[config.vocab_size, c]);
         let mut layers = Vec::with_capacity(config.n_layers);
         for layer in 0..config.n_layers {
             let name = |part: &str| format!("model.layers.{layer}.{part}");
@@ -111,9 +101,7 @@ impl Layout {
             layers.push(LayerRanges {
                 input_norm: b.add(name("input_layernorm.weight"), &[c]),
                 qkv: b.add_adjacent(&attention("weight", Some(c))),
-                qkv_bias: config
-                    .qkv_bias
-                    .then(|| b.add_adjacent(&attention("bias", None))),
+                qkv_bias: config.qkv_bias.then(|| b.add_adjacent(&attention("bias", None))),
                 qk_norm: config.qk_norm().then(|| {
                     b.add_adjacent(&[
                         (name("self_attn.q_norm.weight"), vec![d]),
@@ -135,20 +123,9 @@ impl Layout {
         } else {
             b.add("lm_head.weight".to_owned(), &[config.vocab_size, c])
         };
-        let by_name = b
-            .tensors
-            .iter()
-            .enumerate()
-            .map(|(i, spec)| (spec.name.clone(), i))
-            .collect();
-        Self {
-            tensors: b.tensors,
-            embed,
-            layers,
-            norm,
-            head,
-            by_name,
-        }
+        let by_name =
+            b.tensors.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
+        Self { tensors: b.tensors, embed, layers, norm, head, by_name }
     }
 
     /// Number of parameters.
@@ -176,11 +153,7 @@ impl Layout {
         for spec in &self.tensors {
             let values = &mut data[spec.range.clone()];
             if spec.is_vector() {
-                values.fill(if spec.name.ends_with("bias") {
-                    0.0
-                } else {
-                    1.0
-                });
+                values.fill(if spec.name.ends_with("bias") { 0.0 } else { 1.0 });
                 continue;
             }
             let writes_to_residual =
@@ -191,10 +164,7 @@ impl Layout {
                 1.0
             };
             let Ok(normal) = Normal::new(0.0, config.initializer_range * scale) else {
-                panic!(
-                    "initializer_range {} is not a deviation",
-                    config.initializer_range
-                );
+                panic!("initializer_range {} is not a deviation", config.initializer_range);
             };
             for value in values {
                 *value = normal.sample(rng) as f32;

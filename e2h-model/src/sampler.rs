@@ -82,11 +82,8 @@ impl Sampler {
         self.order.clear();
         self.order.extend(0..probs.len() as u32);
         // Ties go to the lower token id, so the cut is the same everywhere.
-        let descending = |a: &u32, b: &u32| {
-            probs[*b as usize]
-                .total_cmp(&probs[*a as usize])
-                .then(a.cmp(b))
-        };
+        let descending =
+            |a: &u32, b: &u32| probs[*b as usize].total_cmp(&probs[*a as usize]).then(a.cmp(b));
         let keep = match sampling.top_k {
             0 => probs.len(),
             k => k.min(probs.len()),
@@ -157,14 +154,8 @@ mod tests {
 
     fn check(sampling: Sampling, expect: [f64; 5]) {
         for (token, (got, want)) in frequencies(&sampling).iter().zip(expect).enumerate() {
-            assert!(
-                (got - want).abs() < 0.015,
-                "{sampling:?}: token {token} {got} not {want}"
-            );
-            assert!(
-                want > 0.0 || *got == 0.0,
-                "{sampling:?}: token {token} was cut off"
-            );
+            assert!((got - want).abs() < 0.015, "{sampling:?}: token {token} {got} not {want}");
+            assert!(want > 0.0 || *got == 0.0, "{sampling:?}: token {token} was cut off");
         }
     }
 
@@ -173,25 +164,13 @@ mod tests {
         let plain = Sampling::default();
         check(plain.clone(), [0.1, 0.4, 0.2, 0.25, 0.05]);
         check(plain.greedy(), [0.0, 1.0, 0.0, 0.0, 0.0]);
-        let top_k = Sampling {
-            top_k: 2,
-            ..plain.clone()
-        };
+        let top_k = Sampling { top_k: 2, ..plain.clone() };
         check(top_k, [0.0, 0.4 / 0.65, 0.0, 0.25 / 0.65, 0.0]);
-        let top_p = Sampling {
-            top_p: 0.6,
-            ..plain.clone()
-        };
+        let top_p = Sampling { top_p: 0.6, ..plain.clone() };
         check(top_p, [0.0, 0.4 / 0.65, 0.0, 0.25 / 0.65, 0.0]);
-        let min_p = Sampling {
-            min_p: 0.45,
-            ..plain.clone()
-        };
+        let min_p = Sampling { min_p: 0.45, ..plain.clone() };
         check(min_p, [0.0, 0.4 / 0.85, 0.2 / 0.85, 0.25 / 0.85, 0.0]);
-        let cold = Sampling {
-            temperature: 0.5,
-            ..plain
-        };
+        let cold = Sampling { temperature: 0.5, ..plain };
         let squares = [0.01, 0.16, 0.04, 0.0625, 0.0025].map(|p| p / 0.275);
         check(cold, squares);
     }

@@ -44,9 +44,7 @@ impl ChatTemplate {
         );
         // Templates print today's date in a system message; a fixed one keeps runs reproducible.
         environment.add_function("strftime_now", |_format: String| "26 Jul 2024".to_owned());
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(failure)?;
+        environment.add_template_owned(NAME, source.to_owned()).map_err(failure)?;
         Ok(Self {
             environment,
             source: source.to_owned(),
@@ -66,14 +64,8 @@ impl ChatTemplate {
     /// [`Error::Tokenizer`] when the template fails or drops the assistant's message.
     pub fn render(&self, prompt: &Prompt) -> Result<String> {
         let message = |role: &str, content: &str| context! { role => role, content => content };
-        let system = prompt
-            .system
-            .as_deref()
-            .map(|content| message("system", content));
-        let rest = [
-            message("user", &prompt.user),
-            message("assistant", &prompt.assistant_prefix),
-        ];
+        let system = prompt.system.as_deref().map(|content| message("system", content));
+        let rest = [message("user", &prompt.user), message("assistant", &prompt.assistant_prefix)];
         let messages: Vec<Value> = system.into_iter().chain(rest).collect();
         let template = self.environment.get_template(NAME).map_err(failure)?;
         let mut text = template
@@ -129,16 +121,10 @@ mod tests {
             "<s>",
             "</s>",
         );
-        let error = template
-            .expect("compiles")
-            .render(&prompt())
-            .expect_err("raises");
+        let error = template.expect("compiles").render(&prompt()).expect_err("raises");
         assert!(error.to_string().contains("no system"), "{error}");
         let strips = ChatTemplate::new("{{ messages[-1].content.strip() }}", "", "");
-        let text = strips
-            .expect("compiles")
-            .render(&prompt())
-            .expect("rendered");
+        let text = strips.expect("compiles").render(&prompt()).expect("rendered");
         assert_eq!(text, "Let me see.\n<think>");
     }
 }

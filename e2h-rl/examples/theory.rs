@@ -24,14 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, text) in [
         ("theory.json", json),
         ("win_boundary.svg", plot::win_boundary(&report)?),
-        (
-            "error_against_bound.svg",
-            plot::error_against_bound(&report),
-        ),
-        (
-            "samples_against_stages.svg",
-            plot::samples_against_stages(&report),
-        ),
+        ("error_against_bound.svg", plot::error_against_bound(&report)),
+        ("samples_against_stages.svg", plot::samples_against_stages(&report)),
     ] {
         write_atomic(&folder.join(name), text.as_bytes())?;
     }

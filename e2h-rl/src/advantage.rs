@@ -27,10 +27,7 @@ pub fn advantages(groups: &[Vec<f64>], scale: AdvantageScale) -> Vec<Vec<f64>> {
             AdvantageScale::Batch => batch_deviation + EPS,
             AdvantageScale::None => 1.0,
         };
-        rewards
-            .iter()
-            .map(|reward| (reward - mean) / divisor)
-            .collect()
+        rewards.iter().map(|reward| (reward - mean) / divisor).collect()
     };
     groups.iter().map(of_group).collect()
 }
@@ -63,12 +60,7 @@ mod tests {
     #[test]
     fn a_group_of_four_equals_the_hand_worked_example() {
         let got = advantages(&[vec![1.0, 0.0, 0.0, 0.0]], AdvantageScale::Group);
-        let expect = [
-            0.75 / 0.5001,
-            -0.25 / 0.5001,
-            -0.25 / 0.5001,
-            -0.25 / 0.5001,
-        ];
+        let expect = [0.75 / 0.5001, -0.25 / 0.5001, -0.25 / 0.5001, -0.25 / 0.5001];
         for (a, b) in got[0].iter().zip(expect) {
             assert!((a - b).abs() < 1e-12, "{a} {b}");
         }
@@ -76,10 +68,7 @@ mod tests {
 
     #[test]
     fn advantages_of_equal_rewards_are_zero() {
-        assert_eq!(
-            advantages(&[vec![0.1; 3]], AdvantageScale::Group),
-            [[0.0; 3]]
-        );
+        assert_eq!(advantages(&[vec![0.1; 3]], AdvantageScale::Group), [[0.0; 3]]);
         assert_eq!(advantages(&[vec![]], AdvantageScale::Batch), [[0.0; 0]]);
     }
 

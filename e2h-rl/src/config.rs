@@ -129,12 +129,7 @@ impl GrpoConfig {
             }
         };
         let mut whole = |name: &str, value: u64, least: u64| {
-            check(
-                value >= least,
-                name,
-                value.to_string(),
-                &format!("at least {least}"),
-            );
+            check(value >= least, name, value.to_string(), &format!("at least {least}"));
         };
         whole("steps", self.steps, 1);
         whole("prompts", self.prompts as u64, 1);
@@ -148,12 +143,7 @@ impl GrpoConfig {
             } else {
                 format!("at least {least}")
             };
-            check(
-                (least..=most).contains(&value),
-                name,
-                value.to_string(),
-                &expected,
-            );
+            check((least..=most).contains(&value), name, value.to_string(), &expected);
         };
         real("lr", self.lr, 0.0, 1.0);
         real("lr_final_frac", self.lr_final_frac, 0.0, 1.0);
@@ -201,12 +191,8 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_bad_values_are_all_reported() {
         assert!(GrpoConfig::default().validate().is_empty());
-        let bad = GrpoConfig {
-            group_size: 1,
-            lr: f64::NAN,
-            kl_beta: -1.0,
-            ..GrpoConfig::default()
-        };
+        let bad =
+            GrpoConfig { group_size: 1, lr: f64::NAN, kl_beta: -1.0, ..GrpoConfig::default() };
         let problems: Vec<_> = bad.validate().iter().map(ToString::to_string).collect();
         assert_eq!(
             problems,

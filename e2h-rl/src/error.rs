@@ -58,17 +58,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 
     pub(crate) fn checkpoint(path: &Path, problem: impl std::fmt::Display) -> Self {
-        Self::Checkpoint {
-            path: path.to_path_buf(),
-            problem: problem.to_string(),
-        }
+        Self::Checkpoint { path: path.to_path_buf(), problem: problem.to_string() }
     }
 }

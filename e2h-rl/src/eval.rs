@@ -31,12 +31,7 @@ pub struct EvalConfig {
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self {
-            problems_per_level: 200,
-            seed: 0,
-            n_samples: 0,
-            k: vec![1, 8],
-        }
+        Self { problems_per_level: 200, seed: 0, n_samples: 0, k: vec![1, 8] }
     }
 }
 
@@ -46,20 +41,11 @@ impl EvalConfig {
         let mut problems = Vec::new();
         let mut check = |ok: bool, name: &str, got: String, expected: String| {
             if !ok {
-                problems.push(e2h_core::Error::OutOfRange {
-                    name: name.to_owned(),
-                    got,
-                    expected,
-                });
+                problems.push(e2h_core::Error::OutOfRange { name: name.to_owned(), got, expected });
             }
         };
         let n = self.problems_per_level;
-        check(
-            n > 0,
-            "problems_per_level",
-            n.to_string(),
-            "at least 1".to_owned(),
-        );
+        check(n > 0, "problems_per_level", n.to_string(), "at least 1".to_owned());
         if self.n_samples > 0 {
             let bad = self.k.iter().find(|k| !(1..=self.n_samples).contains(*k));
             let got = bad.map_or(String::new(), ToString::to_string);
@@ -80,10 +66,7 @@ pub fn held_out(task: &dyn Task, config: &EvalConfig) -> e2h_core::Result<Vec<Ve
     let n = config.problems_per_level;
     // Drawn with a margin, so that repeats can be dropped.
     let drawn = problems(task, Split::Test, RootSeed(config.seed), 4 * n, |_| true)?;
-    drawn
-        .into_iter()
-        .map(|rows| distinct(task, rows, n))
-        .collect()
+    drawn.into_iter().map(|rows| distinct(task, rows, n)).collect()
 }
 
 fn distinct(task: &dyn Task, rows: Vec<Problem>, n: usize) -> e2h_core::Result<Vec<Problem>> {
@@ -170,12 +153,8 @@ pub struct LevelReport {
 impl EvalReport {
     /// Greedy accuracy averaged over the levels that are trained on.
     pub fn train_mean(&self) -> f64 {
-        let train: Vec<f64> = self
-            .levels
-            .iter()
-            .filter(|level| !level.ood)
-            .map(|level| level.accuracy)
-            .collect();
+        let train: Vec<f64> =
+            self.levels.iter().filter(|level| !level.ood).map(|level| level.accuracy).collect();
         train.iter().sum::<f64>() / train.len().max(1) as f64
     }
 }
@@ -203,31 +182,21 @@ pub fn evaluate(
         progress(rows.len());
         let count = |name: &str| {
             let first = greedy.iter().filter_map(|group| group.first());
-            first
-                .filter(|rollout| rollout.score.outcome.name() == name)
-                .count()
+            first.filter(|rollout| rollout.score.outcome.name() == name).count()
         };
         let mut pass_at_k = Vec::new();
         if config.n_samples > 0 {
             let n = config.n_samples;
             let drawn = sample(policy, task, rows, sampling, config.seed, n)?;
             progress(rows.len() * n);
-            let correct: Vec<usize> = drawn
-                .iter()
-                .map(|g| g.iter().filter(|r| r.score.is_correct()).count())
-                .collect();
-            pass_at_k = config
-                .k
-                .iter()
-                .map(|&k| (k, mean_pass_at_k(n, &correct, k)))
-                .collect();
+            let correct: Vec<usize> =
+                drawn.iter().map(|g| g.iter().filter(|r| r.score.is_correct()).count()).collect();
+            pass_at_k = config.k.iter().map(|&k| (k, mean_pass_at_k(n, &correct, k))).collect();
         }
         let (n, n_correct) = (rows.len(), count("correct"));
         levels.push(LevelReport {
             level,
-            label: specs
-                .get(level.index())
-                .map_or_else(String::new, |spec| spec.label.clone()),
+            label: specs.get(level.index()).map_or_else(String::new, |spec| spec.label.clone()),
             ood: specs.get(level.index()).is_some_and(|spec| spec.ood),
             n,
             n_correct,
@@ -275,10 +244,7 @@ pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
     let centre = p + Z * Z / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + Z * Z / n;
-    [
-        ((centre - half) / scale).max(0.0),
-        ((centre + half) / scale).min(1.0),
-    ]
+    [((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)]
 }
 
 /// Unbiased estimate of the chance that at least one of `k` samples is correct, from `n` samples of which
@@ -287,9 +253,7 @@ pub fn pass_at_k(n: usize, correct: usize, k: usize) -> f64 {
     if n - correct < k {
         return 1.0;
     }
-    1.0 - (n - correct + 1..=n)
-        .map(|i| 1.0 - k as f64 / i as f64)
-        .product::<f64>()
+    1.0 - (n - correct + 1..=n).map(|i| 1.0 - k as f64 / i as f64).product::<f64>()
 }
 
 fn mean_pass_at_k(n: usize, correct: &[usize], k: usize) -> f64 {

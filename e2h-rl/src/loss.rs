@@ -73,13 +73,7 @@ impl TokenLoss {
 
     /// Loss and derivatives of one token.
     pub fn terms(&self, token: Token) -> TokenTerms {
-        let Token {
-            logprob,
-            behaviour,
-            reference,
-            entropy,
-            advantage,
-        } = token;
+        let Token { logprob, behaviour, reference, entropy, advantage } = token;
         let ratio = (logprob - behaviour).exp();
         let bounded = ratio.clamp(1.0 - self.eps_low, 1.0 + self.eps_high);
         let (free, bound) = (ratio * advantage, bounded * advantage);
@@ -126,22 +120,13 @@ mod tests {
 
     use super::*;
 
-    const LOSS: TokenLoss = TokenLoss {
-        eps_low: 0.2,
-        eps_high: 0.28,
-        kl_beta: 0.05,
-        entropy_coef: 0.01,
-    };
+    const LOSS: TokenLoss =
+        TokenLoss { eps_low: 0.2, eps_high: 0.28, kl_beta: 0.05, entropy_coef: 0.01 };
 
     #[test]
     fn a_ratio_of_one_gives_the_plain_policy_gradient() {
-        let token = Token {
-            logprob: -1.0,
-            behaviour: -1.0,
-            reference: -1.0,
-            entropy: 0.0,
-            advantage: 0.7,
-        };
+        let token =
+            Token { logprob: -1.0, behaviour: -1.0, reference: -1.0, entropy: 0.0, advantage: 0.7 };
         let terms = LOSS.terms(token);
         assert!((terms.loss + 0.7).abs() < 1e-12);
         assert!((terms.d_logprob + 0.7).abs() < 1e-12);

@@ -74,11 +74,7 @@ impl StepReport {
             level.is_none_or(|level| pick.0.level.index() == level)
         };
         let groups: Vec<_> = self.picks.iter().zip(&self.groups).collect();
-        let chosen: Vec<_> = groups
-            .iter()
-            .filter(here)
-            .map(|(_, group)| *group)
-            .collect();
+        let chosen: Vec<_> = groups.iter().filter(here).map(|(_, group)| *group).collect();
         chosen.into_iter().flatten()
     }
 
@@ -89,9 +85,7 @@ impl StepReport {
             .zip(&self.groups)
             .filter(|(pick, _)| level.is_none_or(|level| pick.level.index() == level))
             .map(|(_, group)| {
-                let verified = group
-                    .iter()
-                    .filter(|r| r.score.outcome.name() != "unverifiable");
+                let verified = group.iter().filter(|r| r.score.outcome.name() != "unverifiable");
                 verified.map(|rollout| rollout.score.reward).collect()
             })
             .collect()
@@ -104,10 +98,7 @@ impl StepReport {
 
     /// Share of correct rollouts of `level`, or of all; `None` for none.
     pub fn accuracy(&self, level: Option<usize>) -> Option<f64> {
-        mean(
-            self.rollouts(level)
-                .map(|rollout| f64::from(u8::from(rollout.score.is_correct()))),
-        )
+        mean(self.rollouts(level).map(|rollout| f64::from(u8::from(rollout.score.is_correct()))))
     }
 
     /// Rollouts of `level`.
@@ -117,9 +108,7 @@ impl StepReport {
 
     /// Completion tokens sampled.
     pub fn n_tokens(&self) -> usize {
-        self.rollouts(None)
-            .map(|rollout| rollout.generation.tokens.len())
-            .sum()
+        self.rollouts(None).map(|rollout| rollout.generation.tokens.len()).sum()
     }
 
     /// Share of groups without variance.
@@ -129,9 +118,7 @@ impl StepReport {
 
     /// Mean entropy of the policy at the sampled tokens in nats, estimated by minus their log-prob.
     pub fn entropy(&self) -> f64 {
-        let surprise = self
-            .rollouts(None)
-            .flat_map(|rollout| &rollout.generation.logprobs);
+        let surprise = self.rollouts(None).flat_map(|rollout| &rollout.generation.logprobs);
         mean(surprise.map(|logprob| -f64::from(*logprob))).unwrap_or(0.0)
     }
 
@@ -142,10 +129,7 @@ impl StepReport {
     /// When a key is not in [`metrics::METRICS`]: a bug in this function.
     pub fn metrics(&self) -> Map<String, Value> {
         let share = |f: &dyn Fn(&Rollout) -> bool| {
-            mean(
-                self.rollouts(None)
-                    .map(|rollout| f64::from(u8::from(f(rollout)))),
-            )
+            mean(self.rollouts(None).map(|rollout| f64::from(u8::from(f(rollout)))))
         };
         let mut line = Map::new();
         let mut log = |key: String, value: Value| {
@@ -155,45 +139,23 @@ impl StepReport {
         log("step".into(), json!(self.step));
         log("reward/mean".into(), json!(self.mean_reward(None)));
         log("accuracy/mean".into(), json!(self.accuracy(None)));
-        log(
-            "groups/zero_variance_frac".into(),
-            json!(self.zero_variance_frac()),
-        );
+        log("groups/zero_variance_frac".into(), json!(self.zero_variance_frac()));
         for (level, prob) in self.probs.iter().enumerate() {
-            let n = self
-                .picks
-                .iter()
-                .filter(|pick| pick.level.index() == level)
-                .count();
+            let n = self.picks.iter().filter(|pick| pick.level.index() == level).count();
             log(format!("schedule/level_{level}/prob"), json!(prob));
             log(format!("schedule/level_{level}/prompts"), json!(n));
             if n > 0 {
                 let zero = zero_variance_frac(&self.rewards(Some(level)));
-                log(
-                    format!("reward/level_{level}/mean"),
-                    json!(self.mean_reward(Some(level))),
-                );
-                log(
-                    format!("accuracy/level_{level}/mean"),
-                    json!(self.accuracy(Some(level))),
-                );
-                log(
-                    format!("groups/level_{level}/zero_variance_frac"),
-                    json!(zero),
-                );
+                log(format!("reward/level_{level}/mean"), json!(self.mean_reward(Some(level))));
+                log(format!("accuracy/level_{level}/mean"), json!(self.accuracy(Some(level))));
+                log(format!("groups/level_{level}/zero_variance_frac"), json!(zero));
             }
         }
         let outcome =
             |name: &'static str| move |rollout: &Rollout| rollout.score.outcome.name() == name;
         let n_rollouts = self.rollouts(None).count();
-        let unverifiable = self
-            .rollouts(None)
-            .filter(|r| outcome("unverifiable")(r))
-            .count();
-        log(
-            "rollout/bad_format_frac".into(),
-            json!(share(&outcome("bad_format"))),
-        );
+        let unverifiable = self.rollouts(None).filter(|r| outcome("unverifiable")(r)).count();
+        log("rollout/bad_format_frac".into(), json!(share(&outcome("bad_format"))));
         log("rollout/unverifiable".into(), json!(unverifiable));
         log("rollout/truncated_frac".into(), json!(share(&is_truncated)));
         log("rollout/tokens".into(), json!(self.n_tokens()));
@@ -210,10 +172,7 @@ impl StepReport {
         }
         log("optim/lr".into(), json!(update.lr));
         log("optim/update_tokens".into(), json!(update.update_tokens));
-        log(
-            "optim/skipped_updates".into(),
-            json!(update.skipped_updates),
-        );
+        log("optim/skipped_updates".into(), json!(update.skipped_updates));
         log("time/rollout_s".into(), json!(self.times.rollout_s));
         log("time/score_s".into(), json!(self.times.score_s));
         log("time/update_s".into(), json!(self.update_s));

@@ -48,15 +48,9 @@ pub fn roll_out(
     let mut requests = Vec::with_capacity(asks.len());
     for ask in asks {
         let prompt = policy.encode(&task.prompt(ask.problem)?)?;
-        requests.push(GenerateRequest {
-            prompt,
-            streams: ask.streams.clone(),
-        });
+        requests.push(GenerateRequest { prompt, streams: ask.streams.clone() });
     }
-    let prompts: Vec<_> = requests
-        .iter()
-        .map(|request| request.prompt.clone())
-        .collect();
+    let prompts: Vec<_> = requests.iter().map(|request| request.prompt.clone()).collect();
     let generated = policy.generate(requests, sampling)?;
     let rollout_s = start.elapsed().as_secs_f64();
 

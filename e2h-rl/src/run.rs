@@ -265,9 +265,8 @@ impl Run<'_> {
         append_line(&self.folder.file("metrics.jsonl"), &Value::Object(metrics).to_string())?;
         let every = self.config.sample_every;
         if every > 0 && report.step.is_multiple_of(every) {
-            let problem = |pick: &e2h_core::Pick| {
-                &trainer.pools[pick.level.index()][pick.item as usize]
-            };
+            let problem =
+                |pick: &e2h_core::Pick| &trainer.pools[pick.level.index()][pick.item as usize];
             let problems: Vec<&Problem> = report.picks.iter().map(problem).collect();
             for sample in report.samples(&problems) {
                 append_line(&self.folder.file("samples.jsonl"), &sample.to_string())?;

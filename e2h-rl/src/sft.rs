@@ -65,11 +65,7 @@ pub fn train_on_play(
     mut progress: impl FnMut(u64, f64),
 ) -> Result<()> {
     let n_params = policy.engine().params().len();
-    let adamw = AdamWConfig {
-        beta2: 0.98,
-        weight_decay: 0.01,
-        ..AdamWConfig::default()
-    };
+    let adamw = AdamWConfig { beta2: 0.98, weight_decay: 0.01, ..AdamWConfig::default() };
     let mut optimizer = AdamW::new(adamw, n_params);
     for step in 0..config.steps {
         let text = policy.text();
@@ -84,44 +80,27 @@ pub fn train_on_play(
             .collect::<Result<Vec<(Vec<TokenId>, Vec<TokenId>)>>>()?;
         let groups: Vec<Group<'_>> = plays
             .iter()
-            .map(|(prompt, completion)| Group {
-                prompt,
-                completions: vec![completion.as_slice()],
-            })
+            .map(|(prompt, completion)| Group { prompt, completions: vec![completion.as_slice()] })
             .collect();
-        let n_tokens = plays
-            .iter()
-            .map(|(_, completion)| completion.len())
-            .sum::<usize>() as f32;
+        let n_tokens = plays.iter().map(|(_, completion)| completion.len()).sum::<usize>() as f32;
         let mut grads = vec![0.0; n_params];
         let losses = std::sync::Mutex::new(Vec::new());
         policy.engine().backward(&groups, config.token_budget, &mut grads, &|stats| {
-                let loss: f64 = stats
-                    .logprobs
-                    .iter()
-                    .map(|logprob| -f64::from(*logprob))
-                    .sum();
-                let mut losses = losses
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                losses.push((stats.sequences[0], loss));
-                TokenGrads {
-                    d_logprobs: vec![-1.0 / n_tokens; stats.logprobs.len()],
-                    d_entropies: vec![0.0; stats.logprobs.len()],
-                }
-            })?;
+            let loss: f64 = stats.logprobs.iter().map(|logprob| -f64::from(*logprob)).sum();
+            let mut losses = losses.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            losses.push((stats.sequences[0], loss));
+            TokenGrads {
+                d_logprobs: vec![-1.0 / n_tokens; stats.logprobs.len()],
+                d_entropies: vec![0.0; stats.logprobs.len()],
+            }
+        })?;
         clip_global_norm(&mut grads, config.max_grad_norm);
         policy.engine_mut().update_params(&mut |layout, params| {
             optimizer.update(layout, params, &grads, config.lr_at(step));
         });
-        let mut losses = losses
-            .into_inner()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut losses = losses.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         losses.sort_by_key(|(first, _)| *first);
-        progress(
-            step,
-            losses.iter().map(|(_, loss)| loss).sum::<f64>() / f64::from(n_tokens),
-        );
+        progress(step, losses.iter().map(|(_, loss)| loss).sum::<f64>() / f64::from(n_tokens));
     }
     Ok(())
 }

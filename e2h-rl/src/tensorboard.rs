@@ -42,11 +42,8 @@ pub(crate) fn append(path: &Path, step: u64, metrics: &Map<String, Value>) -> Re
     varint(&mut event, step);
     field(&mut event, 5, &summary);
     record(&mut bytes, &event);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(Error::io("open", path))?;
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("open", path))?;
     file.write_all(&bytes).map_err(Error::io("write", path))
 }
 

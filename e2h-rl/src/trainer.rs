@@ -65,9 +65,7 @@ impl<'a> Trainer<'a> {
         let config = self.config;
 
         let probs = self.curriculum.probs(step);
-        let picks = self
-            .sampler
-            .draw(self.curriculum.as_ref(), step, config.prompts)?;
+        let picks = self.sampler.draw(self.curriculum.as_ref(), step, config.prompts)?;
         let asks = self.asks(step, &picks);
 
         let (groups, times) = roll_out(&mut self.policy, self.task, &asks, &config.sampling)?;
@@ -108,20 +106,14 @@ impl<'a> Trainer<'a> {
                 let n = self.config.group_size;
                 let streams = streams(self.seed, step, pick.level, pick.item, *occurrence, n);
                 *occurrence += 1;
-                Ask {
-                    problem: &pools[pick.level.index()][pick.item as usize],
-                    streams,
-                }
+                Ask { problem: &pools[pick.level.index()][pick.item as usize], streams }
             })
             .collect()
     }
 
     /// The update: `num_iterations` passes over the batch, each one optimiser step.
     fn update(&mut self, step: u64, batch: &Batch<'_>) -> Result<UpdateStats> {
-        let mut stats = UpdateStats {
-            lr: self.config.lr_at(step),
-            ..UpdateStats::default()
-        };
+        let mut stats = UpdateStats { lr: self.config.lr_at(step), ..UpdateStats::default() };
         if batch.sequences.is_empty() {
             return Ok(stats);
         }
@@ -136,16 +128,12 @@ impl<'a> Trainer<'a> {
             let pass = Mutex::new(PassStats::default());
             let engine = self.policy.engine();
             engine.backward(&groups, self.config.token_budget, &mut grads, &|tokens| {
-                    let (given, part) = batch.loss(tokens, reference.as_deref());
-                    let mut pass = pass.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    pass.parts.push((tokens.sequences[0], part));
-                    given
-                },
-            )?;
-            let pass = pass
-                .into_inner()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .sum();
+                let (given, part) = batch.loss(tokens, reference.as_deref());
+                let mut pass = pass.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                pass.parts.push((tokens.sequences[0], part));
+                given
+            })?;
+            let pass = pass.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).sum();
             let norm = clip_global_norm(&mut grads, self.config.max_grad_norm);
             if norm.is_finite() && pass.loss.is_finite() {
                 let (optimizer, lr) = (&mut self.optimizer, stats.lr);
@@ -157,10 +145,7 @@ impl<'a> Trainer<'a> {
                 stats.skipped_updates += 1;
                 self.bad_updates += 1;
                 if self.bad_updates >= MAX_BAD_UPDATES {
-                    return Err(Error::Diverged {
-                        n: self.bad_updates,
-                        step,
-                    });
+                    return Err(Error::Diverged { n: self.bad_updates, step });
                 }
             }
             if iteration == 0 {
@@ -174,11 +159,7 @@ impl<'a> Trainer<'a> {
 
 /// The rewards of a group's verified rollouts.
 fn verified_rewards(group: &[Rollout]) -> Vec<f64> {
-    group
-        .iter()
-        .filter(|rollout| is_verified(rollout))
-        .map(|r| r.score.reward)
-        .collect()
+    group.iter().filter(|rollout| is_verified(rollout)).map(|r| r.score.reward).collect()
 }
 
 fn is_verified(rollout: &Rollout) -> bool {
@@ -198,10 +179,7 @@ fn outcomes(
             item: pick.item,
             rewards: rewards.clone(),
             advantages: advantages.clone(),
-            n_correct: group
-                .iter()
-                .filter(|rollout| rollout.score.is_correct())
-                .count() as u32,
+            n_correct: group.iter().filter(|rollout| rollout.score.is_correct()).count() as u32,
         })
         .collect()
 }
@@ -222,19 +200,11 @@ impl<'a> Batch<'a> {
         kept: Vec<bool>,
         config: &GrpoConfig,
     ) -> Self {
-        let all = || {
-            groups
-                .iter()
-                .flatten()
-                .filter(|rollout| is_verified(rollout))
-        };
+        let all = || groups.iter().flatten().filter(|rollout| is_verified(rollout));
         let n_sequences = all().count();
         let batch_tokens = all().map(|rollout| rollout.generation.tokens.len()).sum();
-        let mut batch = Self {
-            loss: TokenLoss::new(config),
-            sequences: Vec::new(),
-            starts: Vec::new(),
-        };
+        let mut batch =
+            Self { loss: TokenLoss::new(config), sequences: Vec::new(), starts: Vec::new() };
         for ((group, advantages), kept) in groups.iter().zip(advantages).zip(kept) {
             if !kept || advantages.iter().all(|advantage| *advantage == 0.0) {
                 continue;
@@ -259,12 +229,7 @@ impl<'a> Batch<'a> {
     }
 
     fn groups(&self) -> Vec<Group<'a>> {
-        let ends = self
-            .starts
-            .iter()
-            .skip(1)
-            .copied()
-            .chain([self.sequences.len()]);
+        let ends = self.starts.iter().skip(1).copied().chain([self.sequences.len()]);
         self.starts
             .iter()
             .zip(ends)
@@ -272,27 +237,15 @@ impl<'a> Batch<'a> {
             .filter(|members| !members.is_empty())
             .map(|members| Group {
                 prompt: &members[0].0.prompt,
-                completions: members
-                    .iter()
-                    .map(|m| m.0.generation.tokens.as_slice())
-                    .collect(),
+                completions: members.iter().map(|m| m.0.generation.tokens.as_slice()).collect(),
             })
             .collect()
     }
 
     /// Prompt and completion tokens of the batch, prompts counted once a group.
     fn n_rows(&self) -> usize {
-        let completions: usize = self
-            .sequences
-            .iter()
-            .map(|m| m.0.generation.tokens.len())
-            .sum();
-        completions
-            + self
-                .groups()
-                .iter()
-                .map(|group| group.prompt.len())
-                .sum::<usize>()
+        let completions: usize = self.sequences.iter().map(|m| m.0.generation.tokens.len()).sum();
+        completions + self.groups().iter().map(|group| group.prompt.len()).sum::<usize>()
     }
 
     /// Gradient and sums of the loss over one slice of the batch.
@@ -302,10 +255,7 @@ impl<'a> Batch<'a> {
         reference: Option<&[(Vec<f32>, Vec<f32>)]>,
     ) -> (TokenGrads, PassSums) {
         let n = stats.logprobs.len();
-        let mut given = TokenGrads {
-            d_logprobs: vec![0.0; n],
-            d_entropies: vec![0.0; n],
-        };
+        let mut given = TokenGrads { d_logprobs: vec![0.0; n], d_entropies: vec![0.0; n] };
         let mut sums = PassSums::default();
         for (range, &sequence) in stats.offsets.windows(2).zip(stats.sequences) {
             let (rollout, advantage, weight) = self.sequences[sequence];
@@ -366,9 +316,6 @@ impl PassStats {
 
 /// Share of groups without variance; 0 for none.
 pub(crate) fn zero_variance_frac(groups: &[Vec<f64>]) -> f64 {
-    let zero = groups
-        .iter()
-        .filter(|rewards| is_zero_variance(rewards))
-        .count();
+    let zero = groups.iter().filter(|rewards| is_zero_variance(rewards)).count();
     zero as f64 / groups.len().max(1) as f64
 }

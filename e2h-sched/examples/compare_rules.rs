@@ -7,11 +7,7 @@ use e2h_core::Result;
 use e2h_sched::simulate::{Budget, LearnerConfig, Outcome, compare};
 use e2h_sched::{CosineForm, FilterConfig, FilterKind, Kind, ScheduleConfig};
 
-const BUDGET: Budget = Budget {
-    steps: 400,
-    prompts: 8,
-    group_size: 8,
-};
+const BUDGET: Budget = Budget { steps: 400, prompts: 8, group_size: 8 };
 
 fn rules() -> Vec<(&'static str, ScheduleConfig)> {
     let of = ScheduleConfig::of;
@@ -20,44 +16,21 @@ fn rules() -> Vec<(&'static str, ScheduleConfig)> {
         sigma: Some(sigma),
         ..of(Kind::Gaussian)
     };
-    let filtered = |kind, filter| ScheduleConfig {
-        filter: Some(FilterConfig::of(filter)),
-        ..of(kind)
-    };
+    let filtered =
+        |kind, filter| ScheduleConfig { filter: Some(FilterConfig::of(filter)), ..of(kind) };
     vec![
         ("balanced", of(Kind::Balanced)),
-        (
-            "only hard",
-            ScheduleConfig {
-                level: Some(3),
-                ..of(Kind::Only)
-            },
-        ),
+        ("only hard", ScheduleConfig { level: Some(3), ..of(Kind::Only) }),
         ("classic", of(Kind::Classic)),
         ("linear", of(Kind::Linear)),
         ("cosine", of(Kind::Cosine)),
-        (
-            "cosine, paper",
-            ScheduleConfig {
-                form: Some(CosineForm::Paper),
-                ..of(Kind::Cosine)
-            },
-        ),
+        ("cosine, paper", ScheduleConfig { form: Some(CosineForm::Paper), ..of(Kind::Cosine) }),
         ("gaussian .25 .75", gaussian(0.25, 0.75)),
         ("gaussian .5 .5", gaussian(0.5, 0.5)),
         ("gaussian .75 .25", gaussian(0.75, 0.25)),
-        (
-            "balanced + vcrl",
-            filtered(Kind::Balanced, FilterKind::Vcrl),
-        ),
-        (
-            "balanced + pools",
-            filtered(Kind::Balanced, FilterKind::Pools),
-        ),
-        (
-            "gaussian .5 .5 + vcrl",
-            filtered(Kind::Gaussian, FilterKind::Vcrl),
-        ),
+        ("balanced + vcrl", filtered(Kind::Balanced, FilterKind::Vcrl)),
+        ("balanced + pools", filtered(Kind::Balanced, FilterKind::Pools)),
+        ("gaussian .5 .5 + vcrl", filtered(Kind::Gaussian, FilterKind::Vcrl)),
         ("sec", of(Kind::Sec)),
         ("adarft", of(Kind::AdaRft)),
         ("dump", of(Kind::Dump)),
@@ -88,33 +61,11 @@ fn families() -> Vec<(String, LearnerConfig)> {
     families.extend([
         odd(
             "hardest level out of reach",
-            LearnerConfig {
-                difficulties: vec![0.0, 1.5, 3.0, 12.0],
-                transfer: 0.2,
-                ..default()
-            },
+            LearnerConfig { difficulties: vec![0.0, 1.5, 3.0, 12.0], transfer: 0.2, ..default() },
         ),
-        odd(
-            "strong forgetting",
-            LearnerConfig {
-                forgetting: 0.02,
-                ..default()
-            },
-        ),
-        odd(
-            "mixed problems in a level",
-            LearnerConfig {
-                item_spread: 2.0,
-                ..default()
-            },
-        ),
-        odd(
-            "uneven steps",
-            LearnerConfig {
-                difficulties: vec![-1.0, 0.0, 4.0, 5.0],
-                ..default()
-            },
-        ),
+        odd("strong forgetting", LearnerConfig { forgetting: 0.02, ..default() }),
+        odd("mixed problems in a level", LearnerConfig { item_spread: 2.0, ..default() }),
+        odd("uneven steps", LearnerConfig { difficulties: vec![-1.0, 0.0, 4.0, 5.0], ..default() }),
     ]);
     families
 }
@@ -136,11 +87,7 @@ fn main() -> Result<()> {
         let hard = ranks(&outcomes, |outcome| outcome.hard.mean);
         let average = ranks(&outcomes, |outcome| outcome.average.mean);
         for (i, outcome) in outcomes.iter().enumerate() {
-            let Outcome {
-                hard,
-                average,
-                zero_variance,
-            } = outcome;
+            let Outcome { hard, average, zero_variance } = outcome;
             println!("| {} | {hard} | {average} | {zero_variance} |", names[i]);
             hard_means[i] += hard.mean / families.len() as f64;
             average_means[i] += average.mean / families.len() as f64;
@@ -169,8 +116,5 @@ fn main() -> Result<()> {
 /// 1 for the best; the number of better rules plus 1.
 fn ranks(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> Vec<f64> {
     let better = |mine: f64| outcomes.iter().filter(|other| value(other) > mine).count();
-    outcomes
-        .iter()
-        .map(|outcome| (better(value(outcome)) + 1) as f64)
-        .collect()
+    outcomes.iter().map(|outcome| (better(value(outcome)) + 1) as f64).collect()
 }

@@ -55,9 +55,7 @@ pub(crate) mod fixture {
 
     /// A group of `size` rollouts at `level`, of which `n_correct` are right, with advantages +1 and -1.
     pub(crate) fn group(level: u16, n_correct: u32, size: u32) -> GroupOutcome {
-        let rewards: Vec<f64> = (0..size)
-            .map(|i| f64::from(u8::from(i < n_correct)))
-            .collect();
+        let rewards: Vec<f64> = (0..size).map(|i| f64::from(u8::from(i < n_correct))).collect();
         let mixed = n_correct > 0 && n_correct < size;
         let advantage = |&reward: &f64| if mixed { 2.0 * reward - 1.0 } else { 0.0 };
         GroupOutcome {
@@ -88,10 +86,6 @@ pub(crate) mod fixture {
         }
         let sum: f64 = rule.probs(60).iter().sum();
         assert!((sum - 1.0).abs() < 1e-12);
-        assert!(
-            fresh
-                .restore(&serde_json::json!({ "nonsense": 1 }))
-                .is_err()
-        );
+        assert!(fresh.restore(&serde_json::json!({ "nonsense": 1 })).is_err());
     }
 }

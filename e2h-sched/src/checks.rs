@@ -40,12 +40,7 @@ impl Checks {
     /// Requires a number in `[low, high]`.
     pub(crate) fn within(&mut self, name: &str, value: f64, low: f64, high: f64) {
         let ok = value >= low && value <= high;
-        self.require(
-            ok,
-            name,
-            value,
-            format!("at least {low} and at most {high}"),
-        );
+        self.require(ok, name, value, format!("at least {low} and at most {high}"));
     }
 
     /// Requires a whole number of at least 1.

@@ -119,10 +119,7 @@ pub struct ScheduleConfig {
 impl ScheduleConfig {
     /// The rule `kind` with every key left out.
     pub fn of(kind: Kind) -> Self {
-        Self {
-            kind,
-            ..Self::default()
-        }
+        Self { kind, ..Self::default() }
     }
 
     /// Every problem of this configuration for `n_levels` levels and `total_steps` steps; empty when
@@ -229,9 +226,7 @@ mod tests {
     #[test]
     fn every_adaptive_kind_builds_and_its_keys_are_its_own() {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_adaptive()) {
-            let rule = ScheduleConfig::of(kind)
-                .build(4, 100)
-                .expect("defaults are valid");
+            let rule = ScheduleConfig::of(kind).build(4, 100).expect("defaults are valid");
             assert_eq!(rule.name(), kind.name());
             for key in kind.keys() {
                 let value = if *key == "window" { "0" } else { "-1.0" };
@@ -246,10 +241,7 @@ mod tests {
         let text = "kind = \"sec\"\nfloor = 0.1\nfilter = { kind = \"vcrl\", kappa = 0.5 }";
         let rule = parse(text).build(4, 100).expect("valid");
         assert_eq!(rule.name(), "sec");
-        assert_eq!(
-            toml::to_string(&parse(text)).map(|text| parse(&text)),
-            Ok(parse(text))
-        );
+        assert_eq!(toml::to_string(&parse(text)).map(|text| parse(&text)), Ok(parse(text)));
     }
 
     #[test]

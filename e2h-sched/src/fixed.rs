@@ -99,11 +99,7 @@ impl Shape {
                 let expected = format!("at most {last} ({n_levels} levels, counted from 0)");
                 checks.require(level.index() < n_levels, "level", level.0, expected);
             }
-            Self::Gaussian {
-                mu_exp,
-                sigma,
-                min_prob,
-            } => {
+            Self::Gaussian { mu_exp, sigma, min_prob } => {
                 checks.positive("mu_exp", *mu_exp);
                 checks.positive("sigma", *sigma);
                 if let Some(min_prob) = min_prob {
@@ -181,11 +177,7 @@ impl Fixed {
         checks.at_least_one("total_steps", total_steps);
         checks.extend(shape.problems(n_levels));
         checks.into_result()?;
-        Ok(Self {
-            shape: shape.normalised(),
-            n_levels,
-            total_steps,
-        })
+        Ok(Self { shape: shape.normalised(), n_levels, total_steps })
     }
 
     /// `floor(step * parts / T)`, at most `parts - 1`: which of `parts` equal spans the step lies in.
@@ -213,21 +205,14 @@ impl Curriculum for Fixed {
             Shape::Only(level) => one_hot(k, level.index()),
             Shape::Classic => one_hot(k, self.span(step, k)),
             Shape::Cosine(form) => cosine(k, progress, *form),
-            Shape::Gaussian {
-                mu_exp,
-                sigma,
-                min_prob,
-            } => {
+            Shape::Gaussian { mu_exp, sigma, min_prob } => {
                 let mut probs = gaussian(k, progress.powf(*mu_exp), *sigma);
                 lift(&mut probs, min_prob.unwrap_or(default_min_prob(k)));
                 probs
             }
             Shape::Linear => hat(k, progress * (k - 1) as f64),
             Shape::Table(rows) => rows[self.span(step, rows.len())].clone(),
-            Shape::Piecewise {
-                points,
-                interpolate,
-            } => piecewise(points, *interpolate, step),
+            Shape::Piecewise { points, interpolate } => piecewise(points, *interpolate, step),
         }
     }
 }
@@ -247,17 +232,14 @@ pub(crate) fn one_hot(k: usize, level: usize) -> Vec<f64> {
 /// `q_i ~ exp(-(i - mu)^2 / (2 sigma^2))` with `mu = at (k - 1)`, `at` in [0, 1], `sigma` in levels.
 pub(crate) fn gaussian(k: usize, at: f64, sigma: f64) -> Vec<f64> {
     let mu = at * (k - 1) as f64;
-    let log_weights: Vec<f64> = (0..k)
-        .map(|i| -(i as f64 - mu).powi(2) / (2.0 * sigma * sigma))
-        .collect();
+    let log_weights: Vec<f64> =
+        (0..k).map(|i| -(i as f64 - mu).powi(2) / (2.0 * sigma * sigma)).collect();
     softmax(&log_weights)
 }
 
 /// `max(0, 1 - |i - mu|)`: the two levels around `mu`, so that the mean level is `mu`.
 pub(crate) fn hat(k: usize, mu: f64) -> Vec<f64> {
-    (0..k)
-        .map(|i| (1.0 - (i as f64 - mu).abs()).max(0.0))
-        .collect()
+    (0..k).map(|i| (1.0 - (i as f64 - mu).abs()).max(0.0)).collect()
 }
 
 /// `exp(x_i)` with sum 1, safe for any finite or `-inf` entries as long as one is finite.
@@ -352,19 +334,10 @@ mod tests {
     #[test]
     fn piecewise_holds_or_interpolates() {
         let points = vec![
-            Point {
-                step: 0,
-                probs: vec![1.0, 0.0],
-            },
-            Point {
-                step: 4,
-                probs: vec![0.0, 1.0],
-            },
+            Point { step: 0, probs: vec![1.0, 0.0] },
+            Point { step: 4, probs: vec![0.0, 1.0] },
         ];
-        let piecewise = |interpolate| Shape::Piecewise {
-            points: points.clone(),
-            interpolate,
-        };
+        let piecewise = |interpolate| Shape::Piecewise { points: points.clone(), interpolate };
         check(piecewise(false), 3, &[1.0, 0.0]);
         check(piecewise(true), 3, &[0.25, 0.75]);
         check(piecewise(true), 9, &[0.0, 1.0]);
@@ -372,11 +345,7 @@ mod tests {
 
     #[test]
     fn a_narrow_gaussian_is_the_nearest_level_and_never_nan() {
-        let narrow = Shape::Gaussian {
-            mu_exp: 0.5,
-            sigma: 1e-9,
-            min_prob: None,
-        };
+        let narrow = Shape::Gaussian { mu_exp: 0.5, sigma: 1e-9, min_prob: None };
         check(narrow, 7, &[0.1, 0.1, 0.1, 0.7]);
     }
 
@@ -388,11 +357,7 @@ mod tests {
 
     #[test]
     fn all_problems_of_a_shape_are_reported_at_once() {
-        let bad = Shape::Gaussian {
-            mu_exp: 0.0,
-            sigma: -0.5,
-            min_prob: Some(0.3),
-        };
+        let bad = Shape::Gaussian { mu_exp: 0.0, sigma: -0.5, min_prob: Some(0.3) };
         let problems = bad.problems(4);
         assert_eq!(problems.len(), 3, "{problems:?}");
     }
@@ -404,11 +369,7 @@ mod tests {
             Just(Shape::Cosine(CosineForm::Code)),
             Just(Shape::Cosine(CosineForm::Paper)),
             (0.05..4.0f64, 0.001..10.0f64, 0.0..0.1f64).prop_map(|(mu_exp, sigma, min_prob)| {
-                Shape::Gaussian {
-                    mu_exp,
-                    sigma,
-                    min_prob: Some(min_prob),
-                }
+                Shape::Gaussian { mu_exp, sigma, min_prob: Some(min_prob) }
             }),
         ]
     }

@@ -101,9 +101,7 @@ mod tests {
     #[test]
     fn a_floor_over_its_bound_is_refused() {
         let balanced = Fixed::new(Shape::Balanced, 4, 8).expect("valid");
-        let error = Floored::new(Box::new(balanced), 0.26)
-            .err()
-            .expect("too high");
+        let error = Floored::new(Box::new(balanced), 0.26).err().expect("too high");
         assert!(error.to_string().contains("at most 1 / 4"), "{error}");
     }
 }

@@ -11,9 +11,8 @@ const BLOCKS: [char; 9] = [
 ];
 
 /// Blue to red, legible on light and dark ground; further levels start again.
-const COLOURS: [&str; 8] = [
-    "#4c78a8", "#72b7b2", "#54a24b", "#eeca3b", "#f58518", "#e45756", "#b279a2", "#9d755d",
-];
+const COLOURS: [&str; 8] =
+    ["#4c78a8", "#72b7b2", "#54a24b", "#eeca3b", "#f58518", "#e45756", "#b279a2", "#9d755d"];
 
 /// Width of the plot area in the SVG, in its units.
 const WIDTH: f64 = 600.0;
@@ -29,11 +28,7 @@ pub fn terminal(preview: &Preview, width: usize) -> String {
     let mut text = String::new();
     let last = preview.n_levels().saturating_sub(1).to_string();
     for (level, count) in preview.expected_counts.iter().enumerate() {
-        let cells: String = preview
-            .columns(level, width.max(1))
-            .into_iter()
-            .map(block)
-            .collect();
+        let cells: String = preview.columns(level, width.max(1)).into_iter().map(block).collect();
         let label = format!("{level:>digits$}", digits = last.len());
         // Writing to a string cannot fail.
         let _ = writeln!(text, "level {label} |{cells}| {count:>8.0}");
@@ -58,10 +53,7 @@ pub fn svg(preview: &Preview, labels: &[&str]) -> String {
          font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">\n<title>{}</title>\n",
         WIDTH + 190.0,
         HEIGHT + 50.0,
-        escape(&format!(
-            "{}: probability of each level by step",
-            preview.name
-        )),
+        escape(&format!("{}: probability of each level by step", preview.name)),
     );
     let n_columns = preview.probabilities.len().min(WIDTH as usize / 2);
     // A line has two ends, so a run of one step is drawn as two columns alike.
@@ -71,20 +63,10 @@ pub fn svg(preview: &Preview, labels: &[&str]) -> String {
         probs.resize(lower.len(), probs[0]);
         let upper: Vec<f64> = lower.iter().zip(&probs).map(|(a, b)| a + b).collect();
         let colour = COLOURS[level % COLOURS.len()];
-        let _ = writeln!(
-            out,
-            "<path fill=\"{colour}\" d=\"{}\"/>",
-            area(&lower, &upper)
-        );
+        let _ = writeln!(out, "<path fill=\"{colour}\" d=\"{}\"/>", area(&lower, &upper));
         let number = level.to_string();
         let label = labels.get(level).copied().unwrap_or(&number);
-        legend(
-            &mut out,
-            level,
-            colour,
-            label,
-            preview.expected_counts[level],
-        );
+        legend(&mut out, level, colour, label, preview.expected_counts[level]);
         lower = upper;
     }
     axes(&mut out, preview.steps);
@@ -134,10 +116,7 @@ fn axes(out: &mut String, steps: u64) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

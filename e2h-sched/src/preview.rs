@@ -89,11 +89,7 @@ mod tests {
     }
 
     fn gaussian(mu_exp: f64, sigma: f64) -> Shape {
-        Shape::Gaussian {
-            mu_exp,
-            sigma,
-            min_prob: None,
-        }
+        Shape::Gaussian { mu_exp, sigma, min_prob: None }
     }
 
     #[test]
@@ -101,10 +97,7 @@ mod tests {
         check(gaussian(0.25, 0.75), &[1412.0, 2294.0, 4523.0, 4571.0]);
         check(gaussian(0.5, 0.5), &[1628.0, 2997.0, 4595.0, 3580.0]);
         check(gaussian(0.75, 0.25), &[1995.0, 3619.0, 4254.0, 2932.0]);
-        check(
-            Shape::Cosine(CosineForm::Code),
-            &[3201.0, 3200.0, 3200.0, 3199.0],
-        );
+        check(Shape::Cosine(CosineForm::Code), &[3201.0, 3200.0, 3200.0, 3199.0]);
     }
 
     #[test]

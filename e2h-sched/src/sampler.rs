@@ -85,18 +85,8 @@ impl LevelSampler {
             let name = format!("number of problems of level {level}");
             return Err(out_of_range(name, sizes[level], format!("at most {most}")));
         }
-        let pool = |&size: &u64| Pool {
-            size,
-            taken: 0,
-            epoch: None,
-            order: Vec::new(),
-        };
-        Ok(Self {
-            seed,
-            picking,
-            calls: 0,
-            pools: sizes.iter().map(pool).collect(),
-        })
+        let pool = |&size: &u64| Pool { size, taken: 0, epoch: None, order: Vec::new() };
+        Ok(Self { seed, picking, calls: 0, pools: sizes.iter().map(pool).collect() })
     }
 
     fn check(&self, probs: &[f64]) -> Result<()> {
@@ -159,9 +149,7 @@ impl ProblemSampler for LevelSampler {
         let mut rng = self.seed.stream("sampler/levels", &[self.calls]);
         self.calls += 1;
         let levels = match self.picking {
-            Picking::Independent => {
-                (0..n).map(|_| level_at(&probs, rng.random::<f64>())).collect()
-            }
+            Picking::Independent => (0..n).map(|_| level_at(&probs, rng.random::<f64>())).collect(),
             Picking::Systematic => systematic(&probs, n, &mut rng),
         };
         Ok(levels.into_iter().map(|index| self.take(index, rule, step, &mut rng)).collect())
@@ -210,9 +198,7 @@ fn level_at(probs: &[f64], point: f64) -> usize {
 
 fn systematic(probs: &[f64], n: usize, rng: &mut Stream) -> Vec<usize> {
     let offset = rng.random::<f64>();
-    (0..n)
-        .map(|slot| level_at(probs, (slot as f64 + offset) / n as f64))
-        .collect()
+    (0..n).map(|slot| level_at(probs, (slot as f64 + offset) / n as f64)).collect()
 }
 
 /// A uniformly random order of `0..size`: Fisher and Yates, with `u64` ranges.
@@ -242,9 +228,7 @@ mod tests {
 
     fn counts(picks: &[Pick], k: usize) -> Vec<usize> {
         let mut counts = vec![0; k];
-        picks
-            .iter()
-            .for_each(|pick| counts[pick.level.index()] += 1);
+        picks.iter().for_each(|pick| counts[pick.level.index()] += 1);
         counts
     }
 
@@ -281,9 +265,7 @@ mod tests {
         let mut sampler = sampler(&[5, 0], Picking::Independent);
         assert!(sampler.draw(&mixture(&[1.0, 0.0]), 0, 4).is_ok());
         let before = sampler.state();
-        let error = sampler
-            .draw(&mixture(&[0.75, 0.25]), 0, 4)
-            .expect_err("empty");
+        let error = sampler.draw(&mixture(&[0.75, 0.25]), 0, 4).expect_err("empty");
         let expected = "`probability of level 1` is 0.25, but must be 0, because the level has no \
                         problems";
         assert_eq!(error.to_string(), expected);
@@ -303,10 +285,7 @@ mod tests {
         let picks = sampler.draw(&mixture(&[0.25; 4]), 0, 6).expect("drawable");
         let seen: Vec<(u16, u64)> = picks.iter().map(|pick| (pick.level.0, pick.item)).collect();
         // A change here means that runs of an earlier version no longer resume exactly.
-        assert_eq!(
-            seen,
-            [(1, 232), (0, 169), (0, 391), (0, 289), (1, 759), (0, 935)]
-        );
+        assert_eq!(seen, [(1, 232), (0, 169), (0, 391), (0, 289), (1, 759), (0, 935)]);
     }
 
     /// Passes over odd items.
@@ -329,9 +308,7 @@ mod tests {
 
     #[test]
     fn problems_of_weight_zero_are_passed_over() {
-        let picks = sampler(&[100], Picking::Independent)
-            .draw(&EvenOnly, 0, 50)
-            .expect("drawable");
+        let picks = sampler(&[100], Picking::Independent).draw(&EvenOnly, 0, 50).expect("drawable");
         assert!(picks.iter().all(|pick| pick.item.is_multiple_of(2)));
     }
 

@@ -112,9 +112,8 @@ pub fn compare(
         let mut built = rule.build(learner.difficulties.len(), budget.steps)?;
         run(built.as_mut(), learner, budget, RootSeed(seed))
     };
-    let jobs: Vec<(usize, u64)> = (0..rules.len())
-        .flat_map(|rule| (0..n_seeds).map(move |seed| (rule, seed)))
-        .collect();
+    let jobs: Vec<(usize, u64)> =
+        (0..rules.len()).flat_map(|rule| (0..n_seeds).map(move |seed| (rule, seed))).collect();
     let runs = in_parallel(&jobs, |&(rule, seed)| one(&rules[rule], seed));
     let runs: Vec<Run> = runs.into_iter().collect::<Result<_>>()?;
     Ok(runs.chunks(n_seeds.max(1) as usize).map(summary).collect())
@@ -165,11 +164,7 @@ mod tests {
     use super::*;
     use crate::config::{FilterConfig, FilterKind, Kind};
 
-    const BUDGET: Budget = Budget {
-        steps: 120,
-        prompts: 8,
-        group_size: 8,
-    };
+    const BUDGET: Budget = Budget { steps: 120, prompts: 8, group_size: 8 };
 
     fn outcomes(rules: &[ScheduleConfig], n_seeds: u64) -> Vec<Outcome> {
         compare(rules, &LearnerConfig::default(), BUDGET, n_seeds).expect("valid rules")
@@ -177,10 +172,7 @@ mod tests {
 
     #[test]
     fn a_run_is_a_function_of_its_seed() {
-        let rules = [
-            ScheduleConfig::of(Kind::E2hA),
-            ScheduleConfig::of(Kind::Dump),
-        ];
+        let rules = [ScheduleConfig::of(Kind::E2hA), ScheduleConfig::of(Kind::Dump)];
         assert_eq!(outcomes(&rules, 3), outcomes(&rules, 3));
     }
 
@@ -194,39 +186,25 @@ mod tests {
 
     #[test]
     fn hard_problems_alone_teach_a_weak_learner_less_than_a_curriculum() {
-        let only = ScheduleConfig {
-            level: Some(3),
-            ..ScheduleConfig::of(Kind::Only)
-        };
+        let only = ScheduleConfig { level: Some(3), ..ScheduleConfig::of(Kind::Only) };
         let outcomes = outcomes(&[only, ScheduleConfig::default()], 8);
-        assert!(
-            outcomes[0].hard.high() < outcomes[1].hard.low(),
-            "{outcomes:?}"
-        );
+        assert!(outcomes[0].hard.high() < outcomes[1].hard.low(), "{outcomes:?}");
     }
 
     #[test]
     fn the_adaptive_curriculum_keeps_more_of_the_easy_levels_than_the_gaussian() {
         let rules = [ScheduleConfig::of(Kind::E2hA), ScheduleConfig::default()];
         let outcomes = outcomes(&rules, 8);
-        assert!(
-            outcomes[0].average.low() > outcomes[1].average.high(),
-            "{outcomes:?}"
-        );
+        assert!(outcomes[0].average.low() > outcomes[1].average.high(), "{outcomes:?}");
     }
 
     #[test]
     fn the_memory_of_good_prompts_lowers_the_share_of_flat_groups() {
         let plain = ScheduleConfig::of(Kind::Balanced);
-        let vcrl = ScheduleConfig {
-            filter: Some(FilterConfig::of(FilterKind::Vcrl)),
-            ..plain.clone()
-        };
+        let vcrl =
+            ScheduleConfig { filter: Some(FilterConfig::of(FilterKind::Vcrl)), ..plain.clone() };
         let outcomes = outcomes(&[plain, vcrl], 8);
-        assert!(
-            outcomes[1].zero_variance.high() < outcomes[0].zero_variance.low(),
-            "{outcomes:?}"
-        );
+        assert!(outcomes[1].zero_variance.high() < outcomes[0].zero_variance.low(), "{outcomes:?}");
     }
 
     #[test]

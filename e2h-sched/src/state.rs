@@ -19,16 +19,11 @@ pub(crate) fn load<T: DeserializeOwned>(
     state: &Value,
     fits: impl FnOnce(&T) -> bool,
 ) -> Result<T> {
-    let bad = |problem: String| Error::BadState {
-        owner: owner.to_owned(),
-        problem,
-    };
+    let bad = |problem: String| Error::BadState { owner: owner.to_owned(), problem };
     let loaded = T::deserialize(state).map_err(|error| bad(error.to_string()))?;
     if fits(&loaded) {
         Ok(loaded)
     } else {
-        Err(bad(
-            "it is of another number of levels, or out of range".to_owned()
-        ))
+        Err(bad("it is of another number of levels, or out of range".to_owned()))
     }
 }

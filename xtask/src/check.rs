@@ -38,10 +38,7 @@ fn steps(fast: bool, with_gen: bool) -> Vec<(&'static str, Check)> {
         ("gen", |root, _| generate::run(root, true), with_gen),
         ("test", test, true),
     ];
-    all.into_iter()
-        .filter(|(.., wanted)| *wanted)
-        .map(|(name, check, _)| (name, check))
-        .collect()
+    all.into_iter().filter(|(.., wanted)| *wanted).map(|(name, check, _)| (name, check)).collect()
 }
 
 fn advice(name: &str) -> &'static str {
@@ -59,10 +56,7 @@ fn fmt(_: &Path, shell: &Shell) -> Result<()> {
 
 fn clippy(_: &Path, shell: &Shell) -> Result<()> {
     let cargo = cargo();
-    let clippy = cmd!(
-        shell,
-        "{cargo} clippy --workspace --all-targets -- -D warnings"
-    );
+    let clippy = cmd!(shell, "{cargo} clippy --workspace --all-targets -- -D warnings");
     Ok(clippy.quiet().run()?)
 }
 
@@ -84,15 +78,9 @@ mod tests {
     #[test]
     fn the_tests_come_last_and_fast_leaves_out_only_the_docs() {
         let names = |fast, with_gen| -> Vec<_> {
-            steps(fast, with_gen)
-                .iter()
-                .map(|(name, _)| *name)
-                .collect()
+            steps(fast, with_gen).iter().map(|(name, _)| *name).collect()
         };
-        assert_eq!(
-            names(false, true),
-            ["fmt", "tidy", "clippy", "doc", "gen", "test"]
-        );
+        assert_eq!(names(false, true), ["fmt", "tidy", "clippy", "doc", "gen", "test"]);
         assert_eq!(names(true, false), ["fmt", "tidy", "clippy", "test"]);
     }
 }

@@ -65,12 +65,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         args.name.clone()
     });
     let cells = experiment.cells(&folder, args.quick, args.seeds)?;
-    let grid = Grid {
-        experiment: &experiment,
-        args,
-        folder: &folder,
-        cells: &cells,
-    };
+    let grid = Grid { experiment: &experiment, args, folder: &folder, cells: &cells };
     if !args.collect {
         let bin = match &args.bin {
             // The cells run in the root folder, wherever this command was typed.
@@ -93,12 +88,8 @@ fn build(root: &Path) -> Result<PathBuf> {
     }
     let shell = shell(root)?;
     let cargo = cargo();
-    cmd!(shell, "{cargo} build --package e2h-cli")
-        .quiet()
-        .run()?;
-    let json = cmd!(shell, "{cargo} metadata --no-deps --format-version 1")
-        .quiet()
-        .read()?;
+    cmd!(shell, "{cargo} build --package e2h-cli").quiet().run()?;
+    let json = cmd!(shell, "{cargo} metadata --no-deps --format-version 1").quiet().read()?;
     let metadata: Metadata = serde_json::from_str(&json).context("the answer of cargo metadata")?;
     let name = format!("e2h{}", std::env::consts::EXE_SUFFIX);
     Ok(metadata.target_directory.join("debug").join(name))
@@ -149,9 +140,7 @@ impl Grid<'_> {
                 scope.spawn(|| self.work(root, bin, &progress));
             }
         });
-        let progress = progress
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
         if progress.stopped {
             bail!("stopped; the same command goes on with the grid");
         }

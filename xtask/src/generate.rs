@@ -11,10 +11,8 @@ use xshell::cmd;
 use crate::{cargo, shell};
 
 /// The name that `e2h docs` knows, and the file.
-const DOCUMENTS: [(&str, &str); 2] = [
-    ("metrics", "docs/METRICS.md"),
-    ("gallery", "docs/GALLERY.md"),
-];
+const DOCUMENTS: [(&str, &str); 2] =
+    [("metrics", "docs/METRICS.md"), ("gallery", "docs/GALLERY.md")];
 
 /// True when any of the documents is there, so that its being up to date can be checked.
 pub(crate) fn wanted(root: &Path) -> bool {
@@ -27,14 +25,8 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let cargo = cargo();
     let mut stale = Vec::new();
     for (name, path) in DOCUMENTS {
-        let print = cmd!(
-            shell,
-            "{cargo} run --quiet --package e2h-cli -- docs {name}"
-        );
-        let text = print
-            .quiet()
-            .read()
-            .with_context(|| format!("cannot make {path}"))?;
+        let print = cmd!(shell, "{cargo} run --quiet --package e2h-cli -- docs {name}");
+        let text = print.quiet().read().with_context(|| format!("cannot make {path}"))?;
         if update(&root.join(path), &format!("{}\n", text.trim_end()), check)? {
             stale.push(path);
         }

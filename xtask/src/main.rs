@@ -4,10 +4,7 @@
 //! only by its command line and its files, so this crate depends on no other crate of the workspace.
 //! Keep its list of dependencies as short as it is.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "a chore talks to the person who runs it"
-)]
+#![expect(clippy::print_stderr, reason = "a chore talks to the person who runs it")]
 
 mod check;
 mod experiments;

@@ -41,12 +41,7 @@ impl Interval {
             (squares / (n - 1) as f64).sqrt()
         });
         let half_width = sd.map(|sd| t_quantile(0.975, (n - 1) as f64) * sd / (n as f64).sqrt());
-        Some(Self {
-            n,
-            mean,
-            sd,
-            half_width,
-        })
+        Some(Self { n, mean, sd, half_width })
     }
 
     /// The two-sided p-value of a mean of 0; none for a single value and for values without spread.
@@ -150,10 +145,7 @@ mod tests {
     use super::*;
 
     fn near(got: f64, expected: f64, tolerance: f64) {
-        assert!(
-            (got - expected).abs() <= tolerance,
-            "got {got}, expected {expected}"
-        );
+        assert!((got - expected).abs() <= tolerance, "got {got}, expected {expected}");
     }
 
     #[test]

@@ -21,12 +21,7 @@ use crate::shell;
 const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Documents that the repository always has.
-const REQUIRED: &[&str] = &[
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-];
+const REQUIRED: &[&str] = &["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Checks everything and reports all findings.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -62,17 +57,11 @@ fn findings(root: &Path) -> Result<Vec<String>> {
             continue;
         };
         let mut add = |list: Vec<(usize, String)>| {
-            found.extend(
-                list.into_iter()
-                    .map(|(line, what)| format!("{path}:{line}: {what}")),
-            );
+            found.extend(list.into_iter().map(|(line, what)| format!("{path}:{line}: {what}")));
         };
         add(text::machine_paths(&text));
         if path.ends_with(".rs") {
-            add(text::rust(
-                &text,
-                LONG_FILES.iter().any(|(name, _)| name == path),
-            ));
+            add(text::rust(&text, LONG_FILES.iter().any(|(name, _)| name == path)));
         }
         if is_document {
             let folder = full.parent().unwrap_or(root);
@@ -93,14 +82,9 @@ fn findings(root: &Path) -> Result<Vec<String>> {
 /// The tracked files and the new ones, relative to the root.
 fn files(root: &Path) -> Result<Vec<String>> {
     let shell = shell(root)?;
-    let list = cmd!(
-        shell,
-        "git -c core.quotePath=off ls-files --cached --others --exclude-standard"
-    );
-    let list = list
-        .quiet()
-        .read()
-        .context("tidy asks git for the list of files")?;
+    let list =
+        cmd!(shell, "git -c core.quotePath=off ls-files --cached --others --exclude-standard");
+    let list = list.quiet().read().context("tidy asks git for the list of files")?;
     let mut files: Vec<String> = list.lines().map(str::to_owned).collect();
     files.sort();
     files.dedup();

@@ -7,8 +7,8 @@ use crate::args::EvalArgs;
 use crate::commands::tasks::first_problem;
 use crate::config::{Config, ConfigArgs, ModelSection};
 use crate::hints::{Failure, Outcome};
-use crate::progress::{bar, out, say};
 use crate::policy::{self, Placed};
+use crate::progress::{bar, out, say};
 use crate::table;
 
 /// Runs the command.

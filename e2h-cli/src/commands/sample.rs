@@ -22,7 +22,8 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
     let task = config.task.clone().task().map_err(first_problem)?;
     let n_levels = task.levels().len();
     if usize::from(args.level) >= n_levels {
-        let message = format!("{} has levels 0 to {}, not {}", task.name(), n_levels - 1, args.level);
+        let message =
+            format!("{} has levels 0 to {}, not {}", task.name(), n_levels - 1, args.level);
         return Err(Failure::usage(message).hint("`e2h tasks list` shows the levels"));
     }
     let section = ModelSection { base, ..config.model.clone() };
@@ -57,8 +58,12 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         } else {
             out(&format!(
                 "{} {}\n  {}\n  {}: {} (reward {:.2})\n",
-                prompt.user, prompt.assistant_prefix, rollout.text, score.outcome.name(),
-                score.reason, score.reward,
+                prompt.user,
+                prompt.assistant_prefix,
+                rollout.text,
+                score.outcome.name(),
+                score.reason,
+                score.reward,
             ));
             out("");
         }

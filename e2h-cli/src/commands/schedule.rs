@@ -14,7 +14,12 @@ pub(crate) fn run(args: &ScheduleArgs) -> Outcome {
     match &args.command {
         ScheduleCommand::List => {
             for kind in Kind::ALL {
-                out(&format!("{:<10} {:<60} {}", kind.name(), kind.about(), kind.keys().join(", ")));
+                out(&format!(
+                    "{:<10} {:<60} {}",
+                    kind.name(),
+                    kind.about(),
+                    kind.keys().join(", ")
+                ));
             }
             Ok(())
         }
@@ -56,7 +61,8 @@ fn show(args: &ScheduleShowArgs) -> Outcome {
 /// The schedule that the flags describe; settings are those of `[schedule]`, without the prefix.
 fn resolve(args: &ScheduleShowArgs) -> Outcome<ScheduleConfig> {
     let sets = args.sets.iter().map(|set| format!("schedule.{set}")).collect();
-    let layers = ConfigArgs { sets, schedule: Some(args.schedule.clone()), ..ConfigArgs::default() };
+    let layers =
+        ConfigArgs { sets, schedule: Some(args.schedule.clone()), ..ConfigArgs::default() };
     let resolved = layers.merge()?;
     Ok(Config::clone(&resolved.value).schedule)
 }

@@ -86,9 +86,8 @@ fn show(name: &str, seed: RootSeed) -> Outcome {
     let task = named(name)?;
     for (level, spec) in task.levels().iter().enumerate() {
         let mut rng = seed.stream("show", &[level as u64]);
-        let problem = task
-            .generate(Level::at(level), Split::Train, &mut rng)
-            .map_err(Failure::run)?;
+        let problem =
+            task.generate(Level::at(level), Split::Train, &mut rng).map_err(Failure::run)?;
         let prompt = task.prompt(&problem).map_err(Failure::run)?;
         let solution = problem.solution.as_ref().and_then(Value::as_str).unwrap_or("unknown");
         out(&format!(

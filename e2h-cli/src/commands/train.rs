@@ -16,8 +16,8 @@ use crate::commands::tasks::first_problem;
 use crate::config::{Config, ConfigArgs, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::layers::Resolved;
-use crate::progress::{TrainProgress, clock, out, say};
 use crate::policy::{self, Placed};
+use crate::progress::{TrainProgress, clock, out, say};
 use crate::table;
 
 /// Runs the command.
@@ -192,15 +192,15 @@ fn run_failure(error: &e2h_rl::Error, path: &Path) -> Failure {
     let text = std::iter::successors(std::error::Error::source(error), |error| error.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
     match error {
-        e2h_rl::Error::RunExists(_) => Failure::usage(text)
-            .hint(format!("go on with it by `e2h train --resume {shown}`, or give another --run-dir")),
+        e2h_rl::Error::RunExists(_) => Failure::usage(text).hint(format!(
+            "go on with it by `e2h train --resume {shown}`, or give another --run-dir"
+        )),
         e2h_rl::Error::Diverged { .. } => {
             Failure::run(text).hint("lower train.lr, or set train.max_grad_norm lower")
         }
         e2h_rl::Error::NotARun { .. } => Failure::run(text),
-        _ => Failure::run(text).hint(format!(
-            "what was finished is kept; go on with `e2h train --resume {shown}`"
-        )),
+        _ => Failure::run(text)
+            .hint(format!("what was finished is kept; go on with `e2h train --resume {shown}`")),
     }
 }
 
@@ -215,7 +215,11 @@ fn start_card(
     let levels: Vec<String> = task
         .levels()
         .iter()
-        .map(|level| if level.ood { format!("{} (unseen)", level.label) } else { level.label.clone() })
+        .map(
+            |level| {
+                if level.ood { format!("{} (unseen)", level.label) } else { level.label.clone() }
+            },
+        )
         .collect();
     say(&format!(
         "task      {}: {}\n\

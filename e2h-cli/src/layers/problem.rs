@@ -105,9 +105,9 @@ impl fmt::Display for Problem {
         let key = &self.key;
         match &self.what {
             What::UnknownKey { nearest: None } => write!(f, "unknown key `{key}`"),
-            What::UnknownKey {
-                nearest: Some(nearest),
-            } => write!(f, "unknown key `{key}`, did you mean `{nearest}`?"),
+            What::UnknownKey { nearest: Some(nearest) } => {
+                write!(f, "unknown key `{key}`, did you mean `{nearest}`?")
+            }
             What::WrongType { expected, got } => {
                 write!(f, "`{key}` must be {expected}, got {got}")
             }

@@ -36,15 +36,9 @@ impl<T: Serialize> Resolved<T> {
         let text = toml::to_string(&value).map_err(|error| Problem {
             origin: Origin::Default,
             key: String::new(),
-            what: super::What::BadValue {
-                message: error.to_string(),
-            },
+            what: super::What::BadValue { message: error.to_string() },
         })?;
-        Ok(Self {
-            value,
-            text,
-            entries,
-        })
+        Ok(Self { value, text, entries })
     }
 
     /// One line a key, `key = value  # origin`, aligned; itself valid TOML.
@@ -61,10 +55,7 @@ impl<T: Serialize> Resolved<T> {
             .filter(|&width| width <= 60)
             .max()
             .unwrap_or(0);
-        lines
-            .iter()
-            .map(|(line, origin)| format!("{line:width$}  # {origin}\n"))
-            .collect()
+        lines.iter().map(|(line, origin)| format!("{line:width$}  # {origin}\n")).collect()
     }
 }
 
@@ -83,9 +74,7 @@ fn flatten(prefix: &mut Path, value: &Value, leaves: &Leaves, entries: &mut Vec<
         value if !prefix.is_empty() => entries.push(Entry {
             key: dotted(prefix),
             value: value.clone(),
-            origin: leaves
-                .get(prefix)
-                .map_or(Origin::Default, |leaf| leaf.origin.clone()),
+            origin: leaves.get(prefix).map_or(Origin::Default, |leaf| leaf.origin.clone()),
         }),
         _ => {}
     }

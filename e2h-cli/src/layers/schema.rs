@@ -36,9 +36,8 @@ impl Node {
 
     /// What is allowed at `path`, if anything is.
     pub(super) fn at(&self, path: &[String]) -> Option<&Self> {
-        path.iter().try_fold(self, |node, key| {
-            node.fields.get(key).or_else(|| node.fields.get(ANY))
-        })
+        path.iter()
+            .try_fold(self, |node, key| node.fields.get(key).or_else(|| node.fields.get(ANY)))
     }
 
     /// True where a table may stand.
@@ -76,9 +75,7 @@ impl Node {
     /// The allowed key most like the unknown `path`: first among its siblings, then a key of the same name
     /// elsewhere, then the most similar of all.
     pub(super) fn nearest(&self, path: &[String]) -> Option<String> {
-        let known = (1..=path.len())
-            .take_while(|&n| self.at(&path[..n]).is_some())
-            .count();
+        let known = (1..=path.len()).take_while(|&n| self.at(&path[..n]).is_some()).count();
         let (prefix, rest) = path.split_at(known);
         if let [key, ..] = rest
             && let Some(node) = self.at(prefix)
@@ -89,9 +86,8 @@ impl Node {
         }
         let mut all = Vec::new();
         self.leaves(&mut Vec::new(), &mut all);
-        let same_name = all
-            .iter()
-            .find(|leaf| path.last().is_some_and(|key| leaf.ends_with(key.as_str())));
+        let same_name =
+            all.iter().find(|leaf| path.last().is_some_and(|key| leaf.ends_with(key.as_str())));
         match same_name {
             Some(leaf) => Some(leaf.join(".")),
             None => {
@@ -102,10 +98,7 @@ impl Node {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields
-            .keys()
-            .map(String::as_str)
-            .filter(|&name| name != ANY)
+        self.fields.keys().map(String::as_str).filter(|&name| name != ANY)
     }
 
     fn leaves<'a>(&'a self, prefix: &mut Vec<&'a str>, all: &mut Vec<Leaf<'a>>) {

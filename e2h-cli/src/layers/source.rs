@@ -104,10 +104,7 @@ impl Sources<'_> {
         let raw = match &name {
             Name::Preset(name) => self.preset_text(name).ok_or_else(|| {
                 let known = self.presets.iter().map(|(name, _)| (*name).to_owned());
-                let what = What::UnknownPreset {
-                    name: name.clone(),
-                    known: known.collect(),
-                };
+                let what = What::UnknownPreset { name: name.clone(), known: known.collect() };
                 problem(asked_by, "", what)
             })?,
             Name::File(path) => fs::read_to_string(path).map_err(|error| {
@@ -166,11 +163,7 @@ impl Sources<'_> {
 }
 
 fn problem(origin: Origin, key: &str, what: What) -> Problem {
-    Problem {
-        origin,
-        key: key.to_owned(),
-        what,
-    }
+    Problem { origin, key: key.to_owned(), what }
 }
 
 /// The innermost key of a TOML text whose name or value covers the byte `at`; empty when none does.

@@ -68,10 +68,7 @@ impl Default for Config {
             name: "run".to_owned(),
             checkpoint: None,
             rl: Rl::default(),
-            schedule: Schedule::Gaussian {
-                mu_exp: 0.25,
-                sigma: 0.75,
-            },
+            schedule: Schedule::Gaussian { mu_exp: 0.25, sigma: 0.75 },
             weights: BTreeMap::new(),
         }
     }
@@ -79,12 +76,7 @@ impl Default for Config {
 
 impl Default for Rl {
     fn default() -> Self {
-        Self {
-            group_size: 8,
-            learning_rate: 1e-6,
-            levels: vec![0, 1],
-            loss: Loss::Grpo,
-        }
+        Self { group_size: 8, learning_rate: 1e-6, levels: vec![0, 1], loss: Loss::Grpo }
     }
 }
 
@@ -101,10 +93,7 @@ fn layers() -> Layers<'static, Config> {
             weights: BTreeMap::from([("*".to_owned(), Weight::default())]),
             ..Config::default()
         },
-        Config {
-            schedule: Schedule::Only { level: 0 },
-            ..Config::default()
-        },
+        Config { schedule: Schedule::Only { level: 0 }, ..Config::default() },
     ];
     Layers::new(examples, PRESETS)
 }
@@ -134,23 +123,14 @@ fn origin<'a, T>(resolved: &'a Resolved<T>, key: &str) -> &'a Origin {
 fn without_layers_every_key_is_the_default() {
     let resolved = layers().resolve().expect("valid");
     assert_eq!(resolved.value, Config::default());
-    assert!(
-        resolved
-            .entries
-            .iter()
-            .all(|entry| entry.origin == Origin::Default)
-    );
+    assert!(resolved.entries.iter().all(|entry| entry.origin == Origin::Default));
 }
 
 #[test]
 fn a_later_layer_wins_whatever_the_order_of_the_calls() {
     let folder = folder();
     let a = write(folder.path(), "a.toml", "seed = 1\nname = \"a\"\n");
-    let b = write(
-        folder.path(),
-        "b.toml",
-        "# a comment\nseed = 2\n\n[rl]\ngroup_size = 4\n",
-    );
+    let b = write(folder.path(), "b.toml", "# a comment\nseed = 2\n\n[rl]\ngroup_size = 4\n");
     let resolved = layers()
         .flag("--seed", "seed", 7)
         .set("rl.group_size=5")
@@ -160,20 +140,12 @@ fn a_later_layer_wins_whatever_the_order_of_the_calls() {
         .preset("pico")
         .resolve()
         .expect("valid");
-    assert_eq!(
-        (resolved.value.seed, resolved.value.rl.group_size),
-        (7, 6),
-        "{}",
-        resolved.show()
-    );
+    assert_eq!((resolved.value.seed, resolved.value.rl.group_size), (7, 6), "{}", resolved.show());
     assert_eq!(resolved.value.name, "a");
     assert_eq!(origin(&resolved, "seed").to_string(), "--seed");
     assert_eq!(origin(&resolved, "rl.group_size").to_string(), "--set");
     assert_eq!(origin(&resolved, "name"), &Origin::File(a, 2));
-    assert_eq!(
-        origin(&resolved, "rl.learning_rate").to_string(),
-        "preset pico"
-    );
+    assert_eq!(origin(&resolved, "rl.learning_rate").to_string(), "preset pico");
     assert_eq!(origin(&resolved, "rl.levels"), &Origin::Default);
     let only_file = layers().file(&b).resolve().expect("valid");
     assert_eq!(origin(&only_file, "rl.group_size"), &Origin::File(b, 5));
@@ -234,16 +206,8 @@ fn a_set_value_is_toml_or_else_a_string() {
 fn a_file_lies_above_what_it_inherits() {
     let folder = folder();
     fs::create_dir(folder.path().join("sub")).expect("a writable folder");
-    write(
-        folder.path(),
-        "base.toml",
-        "inherit = \"pico\"\nseed = 1\nrl.group_size = 3\n",
-    );
-    let top = write(
-        folder.path(),
-        "sub/top.toml",
-        "inherit = \"../base.toml\"\nseed = 2\n",
-    );
+    write(folder.path(), "base.toml", "inherit = \"pico\"\nseed = 1\nrl.group_size = 3\n");
+    let top = write(folder.path(), "sub/top.toml", "inherit = \"../base.toml\"\nseed = 2\n");
     let value = layers().file(top).resolve().expect("valid").value;
     assert_eq!((value.seed, value.rl.group_size), (2, 3));
     assert_eq!((value.rl.learning_rate, &value.name[..]), (0.5, "nano"));
@@ -255,9 +219,7 @@ fn files_that_inherit_each_other_are_an_error_with_the_chain() {
     write(folder.path(), "b.toml", "inherit = \"a.toml\"\n");
     let a = write(folder.path(), "a.toml", "seed = 1\ninherit = \"b.toml\"\n");
     let all = problems(layers().file(&a));
-    let [only] = &all[..] else {
-        panic!("one problem: {all:?}")
-    };
+    let [only] = &all[..] else { panic!("one problem: {all:?}") };
     assert!(
         only.contains("b.toml:1: inherits itself: ") && only.matches(" -> ").count() == 2,
         "{only}"
@@ -266,16 +228,8 @@ fn files_that_inherit_each_other_are_an_error_with_the_chain() {
 
 #[test]
 fn an_unknown_name_and_an_absent_file_are_told_apart() {
-    let all = problems(
-        layers()
-            .preset("nono")
-            .file("nowhere/nan.toml")
-            .file("nowhere/else.toml"),
-    );
-    assert_eq!(
-        all[0],
-        "preset nono: no preset `nono`, there are nano, pico"
-    );
+    let all = problems(layers().preset("nono").file("nowhere/nan.toml").file("nowhere/else.toml"));
+    assert_eq!(all[0], "preset nono: no preset `nono`, there are nano, pico");
     assert!(all[1].starts_with("nowhere/nan.toml:1: cannot read: "));
     assert!(all[1].ends_with("did you mean the preset `nano`?"));
     assert!(!all[2].contains("preset"), "{}", all[2]);
@@ -321,32 +275,19 @@ fn all_problems_of_all_layers_are_reported_at_once() {
 #[test]
 fn a_change_of_kind_drops_the_keys_of_the_former_kind() {
     let folder = folder();
-    let file = write(
-        folder.path(),
-        "a.toml",
-        "[schedule]\nkind = \"gaussian\"\nsigma = 0.1\n",
-    );
+    let file = write(folder.path(), "a.toml", "[schedule]\nkind = \"gaussian\"\nsigma = 0.1\n");
     let balanced = layers().file(&file).set("schedule.kind=balanced").resolve();
-    assert_eq!(
-        balanced.expect("valid").value.schedule,
-        Schedule::Balanced {}
-    );
+    assert_eq!(balanced.expect("valid").value.schedule, Schedule::Balanced {});
     // The default of the same kind lies below the file: mu_exp is the type's, sigma the file's.
     let gaussian = layers().file(&file).resolve().expect("valid").value;
-    let expected = Schedule::Gaussian {
-        mu_exp: 0.25,
-        sigma: 0.1,
-    };
+    let expected = Schedule::Gaussian { mu_exp: 0.25, sigma: 0.1 };
     assert_eq!(gaussian.schedule, expected);
 }
 
 #[test]
 fn a_key_of_another_kind_is_an_error() {
     let all = problems(layers().set("schedule.kind=only").set("schedule.sigma=0.3"));
-    assert_eq!(
-        all,
-        ["--set: `schedule.sigma` has no meaning with kind \"only\""]
-    );
+    assert_eq!(all, ["--set: `schedule.sigma` has no meaning with kind \"only\""]);
     let all = problems(layers().set("schedule.kind=gausian"));
     assert_eq!(all.len(), 1);
     assert!(all[0].contains("unknown variant `gausian`"), "{}", all[0]);
@@ -357,10 +298,7 @@ fn any_name_is_a_key_of_a_map_and_its_fields_are_checked() {
     let value = layers().set("weights.a.value=1").resolve().expect("valid");
     assert_eq!(value.value.weights["a"].value, 1.0);
     let all = problems(layers().set("weights.a.valeu=1"));
-    assert_eq!(
-        all,
-        ["--set: unknown key `weights.a.valeu`, did you mean `weights.a.value`?"]
-    );
+    assert_eq!(all, ["--set: unknown key `weights.a.valeu`, did you mean `weights.a.value`?"]);
     let folder = folder();
     let file = write(folder.path(), "a.toml", "[weights.b]\n");
     let value = layers().file(file).resolve().expect("valid").value;
@@ -400,16 +338,9 @@ struct Flat {
 
 #[test]
 fn a_flat_choice_keeps_what_the_kinds_share_and_drops_the_rest() {
-    let example = |kind: &str, level, sigma| Flat {
-        kind: kind.to_owned(),
-        floor: Some(0.0),
-        level,
-        sigma,
-    };
-    let examples = vec![
-        example("only", Some(0), None),
-        example("gaussian", None, Some(0.5)),
-    ];
+    let example =
+        |kind: &str, level, sigma| Flat { kind: kind.to_owned(), floor: Some(0.0), level, sigma };
+    let examples = vec![example("only", Some(0), None), example("gaussian", None, Some(0.5))];
     let presets = [("a", "kind = \"gaussian\"\nsigma = 0.3\nfloor = 0.1\n")];
     let resolved = Layers::new(examples, &presets)
         .preset("a")
@@ -417,10 +348,7 @@ fn a_flat_choice_keeps_what_the_kinds_share_and_drops_the_rest() {
         .set("level=2")
         .resolve()
         .expect("valid");
-    let expected = Flat {
-        floor: Some(0.1),
-        ..example("only", Some(2), None)
-    };
+    let expected = Flat { floor: Some(0.1), ..example("only", Some(2), None) };
     assert_eq!(resolved.value, expected);
     assert_eq!(origin(&resolved, "floor").to_string(), "preset a");
 }

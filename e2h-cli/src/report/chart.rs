@@ -62,15 +62,8 @@ pub(super) fn swatch(style: usize) -> String {
 impl Chart {
     /// A plot of `raw`, in means over as many steps as make it fit; series without values are left out.
     pub(super) fn new(title: &str, unit: Unit, note: &str, raw: Vec<Raw>) -> Self {
-        let raw: Vec<Raw> = raw
-            .into_iter()
-            .filter(|(_, _, points)| !points.is_empty())
-            .collect();
-        let steps = || {
-            raw.iter()
-                .flat_map(|(_, _, points)| points)
-                .map(|point| point.step)
-        };
+        let raw: Vec<Raw> = raw.into_iter().filter(|(_, _, points)| !points.is_empty()).collect();
+        let steps = || raw.iter().flat_map(|(_, _, points)| points).map(|point| point.step);
         let (first, last) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
         let width = (last - first) / MAX_ROWS as u64 + 1;
         let mut rows: Vec<u64> = steps().map(|step| (step - first) / width).collect();
@@ -85,24 +78,11 @@ impl Chart {
                     sums[row].1 += point.weight;
                 }
             }
-            let values = sums
-                .iter()
-                .map(|(sum, n)| (*n > 0.0).then(|| sum / n))
-                .collect();
+            let values = sums.iter().map(|(sum, n)| (*n > 0.0).then(|| sum / n)).collect();
             let trend = (rows.len() >= MIN_SMOOTHED).then(|| smooth(&sums));
-            series.push(Series {
-                name: name.clone(),
-                style: *style,
-                values,
-                trend,
-            });
+            series.push(Series { name: name.clone(), style: *style, values, trend });
         }
-        let span = |row: u64| {
-            (
-                first + row * width,
-                (first + row * width + width - 1).min(last),
-            )
-        };
+        let span = |row: u64| (first + row * width, (first + row * width + width - 1).min(last));
         Self {
             title: title.to_owned(),
             unit,
@@ -147,12 +127,7 @@ impl Chart {
 
     /// The note, and how the lines are made.
     fn caption(&self) -> String {
-        let width = self
-            .rows
-            .iter()
-            .map(|(first, last)| last - first + 1)
-            .max()
-            .unwrap_or(1);
+        let width = self.rows.iter().map(|(first, last)| last - first + 1).max().unwrap_or(1);
         let mut text = self.note.clone();
         if width > 1 {
             let _ = write!(text, " Each point is the mean of {width} steps.");
@@ -186,15 +161,7 @@ impl Chart {
     }
 
     fn svg(&self, frame: &Frame) -> String {
-        let Frame {
-            width,
-            height,
-            left,
-            right,
-            top,
-            bottom,
-            ..
-        } = *frame;
+        let Frame { width, height, left, right, top, bottom, .. } = *frame;
         let mut svg = format!(
             "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" tabindex=\"0\" data-left=\"{left}\" \
              data-right=\"{right}\">\n<title>{}</title>\n<desc>{}</desc>\n",
@@ -222,10 +189,7 @@ impl Chart {
         let class = style_class(series.style);
         let place = |i: usize, value: f64| (frame.x(self.rows[i]), frame.y(value));
         if self.stacked {
-            let upper = edges
-                .iter()
-                .enumerate()
-                .filter_map(|(i, e)| e.map(|e| place(i, e.1)));
+            let upper = edges.iter().enumerate().filter_map(|(i, e)| e.map(|e| place(i, e.1)));
             let lower = edges.iter().enumerate().rev();
             let lower = lower.filter_map(|(i, e)| e.map(|e| place(i, e.0)));
             let mut outline: Vec<(f64, f64)> = upper.collect();
@@ -240,12 +204,7 @@ impl Chart {
             return format!("<path class=\"series area {class}\" d=\"{d}Z\"/>\n");
         }
         let line = |values: &[Option<f64>]| {
-            path(
-                values
-                    .iter()
-                    .enumerate()
-                    .map(|(i, value)| value.map(|value| place(i, value))),
-            )
+            path(values.iter().enumerate().map(|(i, value)| value.map(|value| place(i, value))))
         };
         match &series.trend {
             Some(trend) => format!(
@@ -254,10 +213,8 @@ impl Chart {
                 line(trend)
             ),
             None => {
-                let mut svg = format!(
-                    "<path class=\"series {class}\" d=\"{}\"/>\n",
-                    line(&series.values)
-                );
+                let mut svg =
+                    format!("<path class=\"series {class}\" d=\"{}\"/>\n", line(&series.values));
                 for (i, value) in series.values.iter().enumerate() {
                     if let Some((x, y)) = value.map(|value| place(i, value)) {
                         let _ = writeln!(
@@ -281,11 +238,7 @@ impl Chart {
         for (series, edges) in self.series.iter().zip(&edges) {
             let values = series.trend.as_ref().unwrap_or(&series.values);
             let last = |i: &usize| {
-                if self.stacked {
-                    edges[*i].is_some()
-                } else {
-                    values[*i].is_some()
-                }
+                if self.stacked { edges[*i].is_some() } else { values[*i].is_some() }
             };
             let Some(i) = (0..self.rows.len()).rev().find(last) else {
                 continue;
@@ -362,23 +315,15 @@ mod tests {
     use super::*;
 
     fn points(values: &[f64]) -> Vec<Point> {
-        let point = |(step, value): (usize, &f64)| Point {
-            step: step as u64,
-            value: *value,
-            weight: 1.0,
-        };
+        let point =
+            |(step, value): (usize, &f64)| Point { step: step as u64, value: *value, weight: 1.0 };
         values.iter().enumerate().map(point).collect()
     }
 
     #[test]
     fn a_long_series_becomes_means_of_a_few_steps() {
         let values: Vec<f64> = (0..2000).map(f64::from).collect();
-        let chart = Chart::new(
-            "t",
-            Unit::One,
-            "",
-            vec![("s".to_owned(), 0, points(&values))],
-        );
+        let chart = Chart::new("t", Unit::One, "", vec![("s".to_owned(), 0, points(&values))]);
         assert!(chart.rows.len() <= MAX_ROWS && chart.rows.len() > MAX_ROWS / 2);
         assert_eq!(chart.rows[0], (0, 8));
         assert_eq!(chart.series[0].values[0], Some(4.0));
@@ -388,10 +333,7 @@ mod tests {
     #[test]
     fn smoothing_keeps_a_constant_and_weighs_by_weight() {
         let flat = smooth(&[(6.0, 2.0); 20]);
-        assert!(
-            flat.iter()
-                .all(|v| v.is_some_and(|v| (v - 3.0).abs() < 1e-12))
-        );
+        assert!(flat.iter().all(|v| v.is_some_and(|v| (v - 3.0).abs() < 1e-12)));
         let mut sums = vec![(0.0, 1.0); 20];
         sums[10] = (1e6, 1e6);
         assert!(smooth(&sums)[10].is_some_and(|v| v > 0.99));
@@ -412,12 +354,7 @@ mod tests {
 
     #[test]
     fn a_constant_series_is_drawn_without_nan() {
-        let chart = Chart::new(
-            "t",
-            Unit::One,
-            "",
-            vec![("s".to_owned(), 0, points(&[0.0; 30]))],
-        );
+        let chart = Chart::new("t", Unit::One, "", vec![("s".to_owned(), 0, points(&[0.0; 30]))]);
         assert!(!chart.html().contains("NaN"));
         assert!(Chart::new("t", Unit::One, "", Vec::new()).html().is_empty());
     }

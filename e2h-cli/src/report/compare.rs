@@ -20,9 +20,7 @@ pub(super) fn headline(runs: &[RunData], names: &[String]) -> String {
     for i in order {
         let (before, after) = (mean(runs[i].before()), mean(runs[i].after()));
         let number = after.map_or("–".to_owned(), percent);
-        let change = before
-            .zip(after)
-            .map(|(before, after)| points(after - before));
+        let change = before.zip(after).map(|(before, after)| points(after - before));
         let _ = writeln!(
             html,
             "<li>{}<b class=\"score\">{number}</b> <span class=\"change\">{}</span> \
@@ -51,9 +49,7 @@ pub(super) fn configs(runs: &[RunData], names: &[String]) -> String {
     let mut rows = String::new();
     for key in keys {
         let value = |run: &Vec<(String, String)>| {
-            run.iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, value)| value.clone())
+            run.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
         };
         let values: Vec<Option<String>> = settings.iter().map(value).collect();
         if values.iter().all(|value| *value == values[0]) {

@@ -14,27 +14,16 @@ use super::format::{Unit, duration, escape, percent};
 const HEALTH: [(&str, &str, Unit); 7] = [
     ("reward/mean", "Reward", Unit::One),
     ("policy/entropy", "Entropy", Unit::Of("nat a token")),
-    (
-        "groups/zero_variance_frac",
-        "Groups without signal",
-        Unit::Share,
-    ),
-    (
-        "rollout/mean_tokens",
-        "Completion length",
-        Unit::Of("tokens"),
-    ),
+    ("groups/zero_variance_frac", "Groups without signal", Unit::Share),
+    ("rollout/mean_tokens", "Completion length", Unit::Of("tokens")),
     ("rollout/bad_format_frac", "Broken format", Unit::Share),
     ("loss/policy", "Loss", Unit::One),
     ("optim/grad_norm", "Gradient norm", Unit::One),
 ];
 
 /// The parts of a step's time.
-const PHASES: [(&str, &str); 3] = [
-    ("time/rollout_s", "sampling"),
-    ("time/score_s", "scoring"),
-    ("time/update_s", "update"),
-];
+const PHASES: [(&str, &str); 3] =
+    [("time/rollout_s", "sampling"), ("time/score_s", "scoring"), ("time/update_s", "update")];
 
 /// Accuracy and schedule: the curriculum at work.
 pub(super) fn learning(runs: &[RunData], names: &[String]) -> String {
@@ -48,31 +37,20 @@ pub(super) fn learning(runs: &[RunData], names: &[String]) -> String {
                 (run.level_name(level), level, points)
             };
             let raw = (0..n_levels).map(series).collect();
-            plots += &Chart::new("Accuracy in training", Unit::Share, note, raw)
-                .wide()
-                .html();
+            plots += &Chart::new("Accuracy in training", Unit::Share, note, raw).wide().html();
             plots += &schedule(run, "Schedule").wide().html();
             plots += &held_out(run);
         }
         _ => {
             let mean = by_run(runs, names, |run| run.series("accuracy/mean"));
             let all = format!("{note} All levels; the mix of levels differs between schedules.");
-            plots += &Chart::new("Accuracy in training", Unit::Share, &all, mean)
-                .wide()
-                .html();
+            plots += &Chart::new("Accuracy in training", Unit::Share, &all, mean).wide().html();
             let held_out = by_run(runs, names, held_out_mean);
             let note = "Greedy decoding, mean over the levels trained on.";
-            plots += &Chart::new("Held-out accuracy", Unit::Share, note, held_out)
-                .wide()
-                .html();
+            plots += &Chart::new("Held-out accuracy", Unit::Share, note, held_out).wide().html();
             for level in 0..n_levels {
-                let raw = by_run(runs, names, |run| {
-                    run.level_series("accuracy", level, "mean")
-                });
-                let name = runs
-                    .iter()
-                    .map(|run| run.level_name(level))
-                    .max_by_key(String::len);
+                let raw = by_run(runs, names, |run| run.level_series("accuracy", level, "mean"));
+                let name = runs.iter().map(|run| run.level_name(level)).max_by_key(String::len);
                 let title = format!("Accuracy in training, {}", name.unwrap_or_default());
                 plots += &Chart::new(&title, Unit::Share, "", raw).html();
             }
@@ -92,13 +70,7 @@ pub(super) fn health(runs: &[RunData], names: &[String]) -> String {
         let note = metric.map_or(String::new(), |metric| {
             format!("{}. Healthy: {}.", capital(metric.formula), metric.healthy)
         });
-        plots += &Chart::new(
-            title,
-            unit,
-            &note,
-            by_run(runs, names, |run| run.series(key)),
-        )
-        .html();
+        plots += &Chart::new(title, unit, &note, by_run(runs, names, |run| run.series(key))).html();
     }
     section("Health", &plots)
 }
@@ -111,19 +83,12 @@ pub(super) fn time(runs: &[RunData], names: &[String]) -> String {
     }
     if let [run] = runs {
         let raw = phases(run).into_iter().enumerate();
-        let raw = raw
-            .map(|(i, (name, points))| (name.to_owned(), i, points))
-            .collect();
+        let raw = raw.map(|(i, (name, points))| (name.to_owned(), i, points)).collect();
         let note = "Seconds of each step.";
-        html += &Chart::new("Time a step", Unit::Of("s"), note, raw)
-            .stacked()
-            .wide()
-            .html();
+        html += &Chart::new("Time a step", Unit::Of("s"), note, raw).stacked().wide().html();
     } else {
         let raw = by_run(runs, names, |run| run.series("time/step_s"));
-        html += &Chart::new("Time a step", Unit::Of("s"), "The whole step.", raw)
-            .wide()
-            .html();
+        html += &Chart::new("Time a step", Unit::Of("s"), "The whole step.", raw).wide().html();
     }
     section("Where the time went", &html)
 }
@@ -132,36 +97,20 @@ pub(super) fn time(runs: &[RunData], names: &[String]) -> String {
 fn by_run(runs: &[RunData], names: &[String], points: impl Fn(&RunData) -> Vec<Point>) -> Vec<Raw> {
     let raw = runs.iter().zip(names).enumerate();
     let label = |name: &String| {
-        if runs.len() > 1 {
-            name.clone()
-        } else {
-            "value".to_owned()
-        }
+        if runs.len() > 1 { name.clone() } else { "value".to_owned() }
     };
-    raw.map(|(i, (run, name))| (label(name), i, points(run)))
-        .collect()
+    raw.map(|(i, (run, name))| (label(name), i, points(run))).collect()
 }
 
 fn schedule(run: &RunData, title: &str) -> Chart {
     let series = |level| {
         let points = run.level_series("schedule", level, "prob");
-        let points: Vec<Point> = points
-            .into_iter()
-            .map(|point| Point {
-                weight: 1.0,
-                ..point
-            })
-            .collect();
+        let points: Vec<Point> =
+            points.into_iter().map(|point| Point { weight: 1.0, ..point }).collect();
         (run.level_name(level), level, points)
     };
     let raw = (0..run.train_levels()).map(series).collect();
-    Chart::new(
-        title,
-        Unit::Share,
-        "Probability of drawing a problem of each level.",
-        raw,
-    )
-    .stacked()
+    Chart::new(title, Unit::Share, "Probability of drawing a problem of each level.", raw).stacked()
 }
 
 /// Held-out accuracy where it was also measured on the way.
@@ -169,41 +118,26 @@ fn held_out(run: &RunData) -> String {
     if run.evals.len() < 3 {
         return String::new();
     }
-    let mut levels: Vec<usize> = run
-        .evals
-        .iter()
-        .flat_map(|eval| &eval.levels)
-        .map(|level| level.level)
-        .collect();
+    let mut levels: Vec<usize> =
+        run.evals.iter().flat_map(|eval| &eval.levels).map(|level| level.level).collect();
     levels.sort_unstable();
     levels.dedup();
     let series = |level: usize| {
         let point = |eval: &Eval| {
             let value = eval.level(level)?.accuracy;
-            Some(Point {
-                step: eval.step,
-                value,
-                weight: 1.0,
-            })
+            Some(Point { step: eval.step, value, weight: 1.0 })
         };
         let points: Vec<Point> = run.evals.iter().filter_map(point).collect();
         (run.level_name(level), level, points)
     };
     let note = "Greedy decoding, after so many steps.";
     let raw = levels.into_iter().map(series).collect();
-    Chart::new("Held-out accuracy", Unit::Share, note, raw)
-        .wide()
-        .html()
+    Chart::new("Held-out accuracy", Unit::Share, note, raw).wide().html()
 }
 
 fn held_out_mean(run: &RunData) -> Vec<Point> {
-    let point = |eval: &Eval| {
-        Some(Point {
-            step: eval.step,
-            value: eval.train_mean()?,
-            weight: 1.0,
-        })
-    };
+    let point =
+        |eval: &Eval| Some(Point { step: eval.step, value: eval.train_mean()?, weight: 1.0 });
     run.evals.iter().filter_map(point).collect()
 }
 
@@ -230,10 +164,8 @@ fn phases(run: &RunData) -> Vec<(&'static str, Vec<Point>)> {
 /// The shares of the phases in a run as one bar.
 fn time_bar(run: &RunData, name: &str) -> String {
     let sum = |points: &[Point]| points.iter().map(|point| point.value).sum::<f64>();
-    let totals: Vec<(&str, f64)> = phases(run)
-        .iter()
-        .map(|(name, points)| (*name, sum(points)))
-        .collect();
+    let totals: Vec<(&str, f64)> =
+        phases(run).iter().map(|(name, points)| (*name, sum(points))).collect();
     let whole: f64 = totals.iter().map(|(_, total)| total).sum();
     if whole <= 0.0 {
         return String::new();
@@ -248,16 +180,9 @@ fn time_bar(run: &RunData, name: &str) -> String {
             "<i class=\"{}\" style=\"flex-grow:{share:.4}\" title=\"{text}\"></i>",
             style_class(i)
         );
-        words.push(format!(
-            "<span class=\"key {}\">{text}</span>",
-            style_class(i)
-        ));
+        words.push(format!("<span class=\"key {}\">{text}</span>", style_class(i)));
     }
-    let name = if name.is_empty() {
-        String::new()
-    } else {
-        format!("<b>{}</b>: ", escape(name))
-    };
+    let name = if name.is_empty() { String::new() } else { format!("<b>{}</b>: ", escape(name)) };
     format!(
         "<div class=\"time\"><p>{name}{} in steps, of that {}.</p><div class=\"bar\">{bar}</div></div>\n",
         duration(whole),
@@ -275,7 +200,5 @@ fn section(title: &str, plots: &str) -> String {
 /// The text with its first letter in upper case.
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

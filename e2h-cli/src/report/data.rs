@@ -85,17 +85,11 @@ impl RunData {
                 source,
             })?),
         };
-        let mut evals: Vec<Eval> = lines(&folder.join("eval.jsonl"))?
-            .iter()
-            .filter_map(Eval::parse)
-            .collect();
+        let mut evals: Vec<Eval> =
+            lines(&folder.join("eval.jsonl"))?.iter().filter_map(Eval::parse).collect();
         evals.sort_by_key(|eval| eval.step);
         let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-        let name = whole
-            .file_name()
-            .unwrap_or(whole.as_os_str())
-            .to_string_lossy()
-            .into_owned();
+        let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned();
         Ok(Self {
             name,
             config: String::from_utf8_lossy(&config).into_owned(),
@@ -122,22 +116,14 @@ impl RunData {
         let point = |line: &Value| {
             let value = line[key].as_f64().filter(|value| value.is_finite())?;
             let weight = weight(line).unwrap_or(1.0);
-            Some(Point {
-                step: line["step"].as_u64()?,
-                value,
-                weight,
-            })
+            Some(Point { step: line["step"].as_u64()?, value, weight })
         };
         self.metrics.iter().filter_map(point).collect()
     }
 
     /// Finished steps.
     pub(super) fn steps(&self) -> u64 {
-        let last = self
-            .metrics
-            .iter()
-            .filter_map(|line| line["step"].as_u64())
-            .max();
+        let last = self.metrics.iter().filter_map(|line| line["step"].as_u64()).max();
         last.map_or(0, |step| step + 1)
     }
 
@@ -145,9 +131,7 @@ impl RunData {
     pub(super) fn train_levels(&self) -> usize {
         let line = self.metrics.last();
         let in_metrics = line.map_or(0, |line| {
-            (0..)
-                .take_while(|k| !line[format!("schedule/level_{k}/prob")].is_null())
-                .count()
+            (0..).take_while(|k| !line[format!("schedule/level_{k}/prob")].is_null()).count()
         });
         let evals = self.evals.first();
         let in_evals = evals.map_or(0, |eval| eval.levels.iter().filter(|l| !l.ood).count());
@@ -178,9 +162,7 @@ impl RunData {
         let mut table = String::new();
         let mut settings: Vec<(String, String)> = Vec::new();
         for line in self.config.lines().map(str::trim) {
-            let header = line
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'));
+            let header = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
             match (header, line.split_once('=')) {
                 _ if line.is_empty() || line.starts_with('#') => {}
                 (Some(name), _) => table = format!("{}.", name.trim_matches(['[', ']'])),
@@ -204,10 +186,7 @@ impl Eval {
     fn parse(line: &Value) -> Option<Self> {
         let levels = line["levels"].as_array()?;
         let levels = levels.iter().filter_map(LevelEval::parse).collect();
-        Some(Self {
-            step: line["step"].as_u64()?,
-            levels,
-        })
+        Some(Self { step: line["step"].as_u64()?, levels })
     }
 
     /// The entry of `level`.
@@ -217,12 +196,7 @@ impl Eval {
 
     /// Accuracy averaged over the levels that are trained on; `None` for none.
     pub(super) fn train_mean(&self) -> Option<f64> {
-        let train: Vec<f64> = self
-            .levels
-            .iter()
-            .filter(|l| !l.ood)
-            .map(|l| l.accuracy)
-            .collect();
+        let train: Vec<f64> = self.levels.iter().filter(|l| !l.ood).map(|l| l.accuracy).collect();
         (!train.is_empty()).then(|| train.iter().sum::<f64>() / train.len() as f64)
     }
 }
@@ -247,11 +221,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::File {
-            action: "read",
-            path: path.to_path_buf(),
-            source,
-        }),
+        Err(source) => Err(Error::File { action: "read", path: path.to_path_buf(), source }),
     }
 }
 
@@ -259,20 +229,14 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 fn lines(path: &Path) -> Result<Vec<Value>> {
     let bytes = read(path)?.unwrap_or_default();
     let rows = bytes.split(|byte| *byte == b'\n').enumerate();
-    let rows: Vec<_> = rows
-        .filter(|(_, row)| !row.trim_ascii().is_empty())
-        .collect();
+    let rows: Vec<_> = rows.filter(|(_, row)| !row.trim_ascii().is_empty()).collect();
     let mut values = Vec::with_capacity(rows.len());
     for (i, (line, row)) in rows.iter().enumerate() {
         match serde_json::from_slice(row) {
             Ok(value) => values.push(value),
             Err(_) if i + 1 == rows.len() => {}
             Err(source) => {
-                return Err(Error::Row {
-                    path: path.to_path_buf(),
-                    line: line + 1,
-                    source,
-                });
+                return Err(Error::Row { path: path.to_path_buf(), line: line + 1, source });
             }
         }
     }

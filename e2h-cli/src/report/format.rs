@@ -107,10 +107,7 @@ pub(super) fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
     }
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power);
-    let step = step
-        .into_iter()
-        .find(|step| *step >= rough * 0.999)
-        .unwrap_or(rough);
+    let step = step.into_iter().find(|step| *step >= rough * 0.999).unwrap_or(rough);
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
     (first..=last).map(|i| i as f64 * step).collect()
@@ -122,10 +119,7 @@ mod tests {
 
     #[test]
     fn markup_and_control_characters_are_escaped() {
-        assert_eq!(
-            escape("<think> \"a\" & 'b'"),
-            "&lt;think&gt; &quot;a&quot; &amp; &#39;b&#39;"
-        );
+        assert_eq!(escape("<think> \"a\" & 'b'"), "&lt;think&gt; &quot;a&quot; &amp; &#39;b&#39;");
         assert_eq!(escape("a\u{1b}b\0\n"), "a\u{fffd}b\u{fffd}\n");
     }
 

@@ -19,11 +19,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(chart: &Chart) -> Self {
-        let (width, height) = if chart.wide {
-            (1040.0, 300.0)
-        } else {
-            (500.0, 230.0)
-        };
+        let (width, height) = if chart.wide { (1040.0, 300.0) } else { (500.0, 230.0) };
         let margin = match (chart.series.len(), chart.wide) {
             (0 | 1, _) => 14.0,
             (_, true) => 170.0,
@@ -47,11 +43,7 @@ impl Frame {
     pub(super) fn x(&self, row: (u64, u64)) -> f64 {
         let (first, last) = self.steps;
         let middle = (row.0 as f64 + row.1 as f64) / 2.0;
-        let share = if last > first {
-            (middle - first) / (last - first)
-        } else {
-            0.5
-        };
+        let share = if last > first { (middle - first) / (last - first) } else { 0.5 };
         self.left + share * (self.right - self.left)
     }
 
@@ -61,12 +53,7 @@ impl Frame {
     }
 
     pub(super) fn axes(&self, unit: Unit) -> String {
-        let Self {
-            left,
-            right,
-            bottom,
-            ..
-        } = *self;
+        let Self { left, right, bottom, .. } = *self;
         let mut svg = String::new();
         for value in ticks(self.values.0, self.values.1, 5) {
             let y = self.y(value);
@@ -80,10 +67,7 @@ impl Frame {
             );
         }
         let (first, last) = self.steps;
-        for step in ticks(first, last, 5)
-            .into_iter()
-            .filter(|step| step.fract() == 0.0)
-        {
+        for step in ticks(first, last, 5).into_iter().filter(|step| step.fract() == 0.0) {
             let _ = writeln!(
                 svg,
                 "<text class=\"x\" x=\"{:.1}\" y=\"{:.1}\">{step}</text>",
@@ -107,20 +91,10 @@ fn range(chart: &Chart) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let edges = chart.edges();
-    let values = || {
-        edges
-            .iter()
-            .flatten()
-            .flatten()
-            .flat_map(|(low, high)| [*low, *high])
-    };
+    let values = || edges.iter().flatten().flatten().flat_map(|(low, high)| [*low, *high]);
     let low = values().fold(f64::INFINITY, f64::min).min(0.0);
     let high = values().fold(f64::NEG_INFINITY, f64::max).max(0.0);
-    let room = if chart.stacked {
-        0.0
-    } else {
-        0.05 * (high - low)
-    };
+    let room = if chart.stacked { 0.0 } else { 0.05 * (high - low) };
     match high - low {
         span if span.is_finite() && span > 0.0 => {
             (if low < 0.0 { low - room } else { low }, high + room)
@@ -148,9 +122,7 @@ pub(super) fn smooth(sums: &[(f64, f64)]) -> Vec<Option<f64>> {
     let there = |i: &usize| sums[*i].1 > 0.0;
     let first = (0..sums.len()).find(there).unwrap_or(sums.len());
     let last = (0..sums.len()).rev().find(there).unwrap_or(0);
-    (0..sums.len())
-        .map(|i| (first..=last).contains(&i).then(|| at(i)).flatten())
-        .collect()
+    (0..sums.len()).map(|i| (first..=last).contains(&i).then(|| at(i)).flatten()).collect()
 }
 
 /// Moves sorted places at least `gap` apart, within `low..high` where they fit.

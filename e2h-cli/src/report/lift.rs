@@ -43,21 +43,15 @@ impl<'a> Lift<'a> {
             ),
             None => format!("{name}: not evaluated"),
         };
-        format!(
-            "{}; {}",
-            side("before", self.before),
-            side("after", self.after)
-        )
+        format!("{}; {}", side("before", self.before), side("after", self.after))
     }
 }
 
 /// The levels of all evaluations of all runs.
 fn levels(runs: &[RunData]) -> Vec<usize> {
     let evals = runs.iter().flat_map(|run| &run.evals);
-    let mut levels: Vec<usize> = evals
-        .flat_map(|eval| &eval.levels)
-        .map(|level| level.level)
-        .collect();
+    let mut levels: Vec<usize> =
+        evals.flat_map(|eval| &eval.levels).map(|level| level.level).collect();
     levels.sort_unstable();
     levels.dedup();
     levels
@@ -67,16 +61,9 @@ fn level_name(runs: &[RunData], level: usize) -> String {
     let names = runs.iter().map(|run| run.level_name(level));
     let longest = names.max_by_key(String::len).unwrap_or_default();
     let is_ood = |run: &RunData| {
-        run.evals
-            .iter()
-            .flat_map(|eval| &eval.levels)
-            .any(|l| l.level == level && l.ood)
+        run.evals.iter().flat_map(|eval| &eval.levels).any(|l| l.level == level && l.ood)
     };
-    if runs.iter().any(is_ood) {
-        format!("{longest} (unseen)")
-    } else {
-        longest
-    }
+    if runs.iter().any(is_ood) { format!("{longest} (unseen)") } else { longest }
 }
 
 /// The mean over train levels in large type: `12.0 % → 58.5 %`.
@@ -85,20 +72,14 @@ pub(super) fn headline(run: &RunData) -> String {
     let (before, after) = (mean(run.before()), mean(run.after()));
     let (numbers, change) = match (before, after) {
         (Some(before), Some(after)) => (
-            format!(
-                "<span class=\"was\">{}</span> → {}",
-                percent(before),
-                percent(after)
-            ),
+            format!("<span class=\"was\">{}</span> → {}", percent(before), percent(after)),
             points(after - before),
         ),
         (Some(before), None) => (percent(before), "before training".to_owned()),
         (None, Some(after)) => (percent(after), "no evaluation before training".to_owned()),
         (None, None) => return "<p class=\"none\">No evaluation yet.</p>\n".to_owned(),
     };
-    let after = run
-        .after()
-        .map_or(String::new(), |eval| format!(" after {} steps", eval.step));
+    let after = run.after().map_or(String::new(), |eval| format!(" after {} steps", eval.step));
     format!(
         "<p class=\"big\">{numbers} <span class=\"change\">{change}</span></p>\n\
          <p class=\"sub\">greedy accuracy on held-out problems, mean over the levels trained \
@@ -162,11 +143,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
             );
         }
         for (j, run) in runs.iter().enumerate() {
-            let (style, label) = if several {
-                (j, names[j].as_str())
-            } else {
-                (i, name.as_str())
-            };
+            let (style, label) = if several { (j, names[j].as_str()) } else { (i, name.as_str()) };
             let lift = Lift::new(run, *level);
             let _ = writeln!(
                 svg,
@@ -211,11 +188,7 @@ fn mark(lift: &Lift<'_>, y: f64, x: &dyn Fn(f64) -> f64, end: f64) -> String {
         (_, None) => value(lift.before),
         (before, after) => format!("{} → {}", value(before), value(after)),
     };
-    let _ = write!(
-        svg,
-        "<text class=\"end\" x=\"{end:.1}\" y=\"{:.1}\">{text}</text>",
-        y + 4.0
-    );
+    let _ = write!(svg, "<text class=\"end\" x=\"{end:.1}\" y=\"{:.1}\">{text}</text>", y + 4.0);
     svg
 }
 
@@ -225,12 +198,7 @@ fn table(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
     if several {
         html += "<tr><th>";
         for (i, name) in names.iter().enumerate() {
-            let _ = write!(
-                html,
-                "<th colspan=\"3\" class=\"run\">{}{}",
-                swatch(i),
-                escape(name)
-            );
+            let _ = write!(html, "<th colspan=\"3\" class=\"run\">{}{}", swatch(i), escape(name));
         }
         html.push('\n');
     }
@@ -241,11 +209,7 @@ fn table(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
     html += "</thead>\n<tbody>\n";
     for (i, level) in levels.iter().enumerate() {
         let mark = if several { String::new() } else { swatch(i) };
-        let _ = write!(
-            html,
-            "<tr><td class=\"left\">{mark}{}",
-            escape(&level_name(runs, *level))
-        );
+        let _ = write!(html, "<tr><td class=\"left\">{mark}{}", escape(&level_name(runs, *level)));
         for run in runs {
             html += &cells(&Lift::new(run, *level));
         }
@@ -261,17 +225,9 @@ fn table(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
         }
     }
     html += "\n</tbody></table></div>\n";
-    let n = runs
-        .iter()
-        .flat_map(|run| &run.evals)
-        .flat_map(|eval| &eval.levels)
-        .map(|l| l.n);
+    let n = runs.iter().flat_map(|run| &run.evals).flat_map(|eval| &eval.levels).map(|l| l.n);
     let (least, most) = (n.clone().min().unwrap_or(0), n.max().unwrap_or(0));
-    let n = if least == most {
-        most.to_string()
-    } else {
-        format!("{least} to {most}")
-    };
+    let n = if least == most { most.to_string() } else { format!("{least} to {most}") };
     html + &format!(
         "<p class=\"sub\">{n} problems a level. ≈ marks a change whose two intervals overlap: it may be \
          chance.</p>\n"
@@ -290,8 +246,7 @@ fn cells(lift: &Lift<'_>) -> String {
     let none = || "–".to_owned();
     format!(
         "<td>{}<td>{}<td>{}",
-        lift.before
-            .map_or_else(none, |level| percent(level.accuracy)),
+        lift.before.map_or_else(none, |level| percent(level.accuracy)),
         lift.after.map_or_else(none, with_interval),
         change.unwrap_or_else(none)
     )

@@ -32,11 +32,7 @@ pub(super) fn section(run: &RunData, title: &str, is_open: bool) -> String {
     );
     for (level, samples) in by_level {
         let level = usize::try_from(level).unwrap_or(usize::MAX);
-        let _ = write!(
-            html,
-            "<h3>{}</h3>\n<div class=\"pair\">\n",
-            escape(&run.level_name(level))
-        );
+        let _ = write!(html, "<h3>{}</h3>\n<div class=\"pair\">\n", escape(&run.level_name(level)));
         let (early, late) = pair(&samples);
         html += &early.map_or(String::new(), card);
         html += &late.map_or(String::new(), card);
@@ -50,10 +46,7 @@ fn pair<'a>(samples: &[&'a Value]) -> (Option<&'a Value>, Option<&'a Value>) {
     let is_correct = |sample: &&Value| sample["outcome"] == "correct";
     let late = samples.iter().copied().rev().filter(is_correct);
     for right in late.clone() {
-        let earlier = samples
-            .iter()
-            .copied()
-            .filter(|sample| step(sample) < step(right));
+        let earlier = samples.iter().copied().filter(|sample| step(sample) < step(right));
         let mut same = earlier.filter(|sample| sample["question"] == right["question"]);
         if let Some(wrong) = same.find(|sample| !is_correct(sample)) {
             return (Some(wrong), Some(right));
@@ -96,12 +89,7 @@ fn card(sample: &Value) -> String {
     for part in sample["parts"].as_array().into_iter().flatten() {
         let value = |key: &str| number(part[key].as_f64().unwrap_or(0.0));
         let name = escape(part["name"].as_str().unwrap_or("part"));
-        let _ = write!(
-            html,
-            "<span>{name} {} × {}</span> ",
-            value("value"),
-            value("weight")
-        );
+        let _ = write!(html, "<span>{name} {} × {}</span> ", value("value"), value("weight"));
     }
     if let Some(advantage) = sample["advantage"].as_f64() {
         let _ = write!(html, "<span>advantage {}</span> ", number(advantage));

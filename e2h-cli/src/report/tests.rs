@@ -89,39 +89,20 @@ fn sample(step: u64, outcome: &str) -> Value {
 
 fn whole_run(name: &str, n_steps: u64, n_levels: u64) -> Folder {
     let folder = Folder::new(name);
-    folder.lines(
-        "metrics.jsonl",
-        (0..n_steps).map(|i| step(i, n_levels, n_steps)),
-    );
+    folder.lines("metrics.jsonl", (0..n_steps).map(|i| step(i, n_levels, n_steps)));
     let before: Vec<f64> = (0..=n_levels).map(|k| 0.1 / (k + 1) as f64).collect();
     let after: Vec<f64> = (0..=n_levels).map(|k| 0.9 / (k + 1) as f64).collect();
-    folder.lines(
-        "eval.jsonl",
-        [
-            eval(0, &before),
-            eval(n_steps / 2, &after),
-            eval(n_steps, &after),
-        ],
-    );
-    folder.lines(
-        "samples.jsonl",
-        [sample(0, "wrong"), sample(n_steps - 1, "correct")],
-    );
-    folder.write(
-        "summary.json",
-        &json!({"rollouts": 51_200, "wall_s": 245.0}).to_string(),
-    );
+    folder
+        .lines("eval.jsonl", [eval(0, &before), eval(n_steps / 2, &after), eval(n_steps, &after)]);
+    folder.lines("samples.jsonl", [sample(0, "wrong"), sample(n_steps - 1, "correct")]);
+    folder.write("summary.json", &json!({"rollouts": 51_200, "wall_s": 245.0}).to_string());
     folder
 }
 
 /// The plot with this title.
 fn figure<'a>(page: &'a str, title: &str) -> &'a str {
-    let start = page
-        .find(&format!("<figcaption><b>{title}</b>"))
-        .expect(title);
-    let length = page[start..]
-        .find("</figure>")
-        .expect("the end of the plot");
+    let start = page.find(&format!("<figcaption><b>{title}</b>")).expect(title);
+    let length = page[start..].find("</figure>").expect("the end of the plot");
     &page[start..start + length]
 }
 
@@ -130,26 +111,14 @@ fn n_series(page: &str, title: &str) -> usize {
 }
 
 fn check_sound(page: &str) {
-    for bad in [
-        "NaN", "inf ", "inf<", "inf\"", "null", "http:", "https:", "src=",
-    ] {
+    for bad in ["NaN", "inf ", "inf<", "inf\"", "null", "http:", "https:", "src="] {
         assert!(!page.contains(bad), "the page has `{bad}`");
     }
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
-    assert_eq!(
-        page.matches("<section>").count(),
-        page.matches("</section>").count()
-    );
-    assert_eq!(
-        page.matches("<details").count(),
-        page.matches("</details>").count()
-    );
+    assert_eq!(page.matches("<section>").count(), page.matches("</section>").count());
+    assert_eq!(page.matches("<details").count(), page.matches("</details>").count());
     let charts = page.matches("<figure class=\"chart").count();
-    assert_eq!(
-        charts,
-        page.matches("<summary>table").count(),
-        "a table for every plot"
-    );
+    assert_eq!(charts, page.matches("<summary>table").count(), "a table for every plot");
 }
 
 #[test]
@@ -172,12 +141,7 @@ fn every_plot_has_its_series() {
     for (title, n) in expected {
         assert_eq!(n_series(&page, title), n, "{title}");
     }
-    assert_eq!(
-        figure(&page, "Accuracy in training")
-            .matches("<path class=\"raw")
-            .count(),
-        4
-    );
+    assert_eq!(figure(&page, "Accuracy in training").matches("<path class=\"raw").count(), 4);
 }
 
 #[test]
@@ -221,11 +185,7 @@ fn a_run_that_has_only_begun_makes_a_page() {
     let page = folder.page();
     check_sound(&page);
     assert_eq!(n_series(&page, "Schedule"), 3);
-    assert_eq!(
-        n_series(&page, "Accuracy in training"),
-        2,
-        "level 1 was not drawn"
-    );
+    assert_eq!(n_series(&page, "Accuracy in training"), 2, "level 1 was not drawn");
 
     folder.lines("eval.jsonl", [eval(0, &[0.2, 0.1])]);
     folder.lines("samples.jsonl", [sample(0, "wrong")]);
@@ -253,10 +213,7 @@ fn a_torn_last_line_is_passed_over_and_another_is_an_error() {
     assert_eq!(folder.read().steps(), 1);
     folder.write("metrics.jsonl", &format!("{{\"step\n{whole}\n"));
     let error = RunData::read(&folder.0).expect_err("a bad first line");
-    assert!(
-        matches!(error, e2h_core::Error::Row { line: 1, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, e2h_core::Error::Row { line: 1, .. }), "{error}");
 }
 
 #[test]
@@ -267,23 +224,13 @@ fn a_folder_without_a_configuration_is_no_run() {
 
 #[test]
 fn several_runs_are_overlaid_and_their_settings_compared() {
-    let folders = [
-        whole_run("a", 50, 3),
-        whole_run("b", 40, 3),
-        whole_run("c", 30, 3),
-    ];
-    folders[1].write(
-        "config.toml",
-        "seed = 1\n[schedule]\nkind = \"balanced\"\n[train]\nsteps = 200\n",
-    );
+    let folders = [whole_run("a", 50, 3), whole_run("b", 40, 3), whole_run("c", 30, 3)];
+    folders[1]
+        .write("config.toml", "seed = 1\n[schedule]\nkind = \"balanced\"\n[train]\nsteps = 200\n");
     let runs: Vec<RunData> = folders.iter().map(Folder::read).collect();
     let page = html(&runs);
     check_sound(&page);
-    for title in [
-        "Reward",
-        "Held-out accuracy",
-        "Accuracy in training, level 2: 4 numbers",
-    ] {
+    for title in ["Reward", "Held-out accuracy", "Accuracy in training, level 2: 4 numbers"] {
         assert_eq!(n_series(&page, title), 3, "{title}");
     }
     assert!(page.contains("<code>schedule.kind</code><td><code>&quot;gaussian&quot;</code>"));

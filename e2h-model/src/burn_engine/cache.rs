@@ -61,10 +61,9 @@ impl KvCache {
             let rows = rows.select(0, source.clone()); // [N * T, K * D]
             rows.reshape([owners.len(), t, k, d]).swap_dims(1, 2)
         };
-        let layers = layers.into_iter().map(|(keys, values)| LayerCache {
-            keys: place(keys),
-            values: place(values),
-        });
+        let layers = layers
+            .into_iter()
+            .map(|(keys, values)| LayerCache { keys: place(keys), values: place(values) });
         let mask = TensorData::new(mask, [owners.len(), 1, 1, width]);
         Self {
             layers: layers.collect(),
@@ -86,8 +85,7 @@ impl KvCache {
         }
         let slot = self.used..self.used + 1;
         let [n, ..] = self.mask.dims();
-        self.mask
-            .inplace(|mask| mask.slice_fill([0..n, 0..1, 0..1, slot], 0.0));
+        self.mask.inplace(|mask| mask.slice_fill([0..n, 0..1, 0..1, slot], 0.0));
         self.used += 1;
     }
 
@@ -122,15 +120,8 @@ impl Attention for KvCache {
         let [n, k, _, d] = keys.dims();
         let slot = [0..n, 0..k, self.used - 1..self.used, 0..d];
         let cache = &mut self.layers[layer];
-        cache
-            .keys
-            .inplace(|all| all.slice_assign(slot.clone(), keys));
+        cache.keys.inplace(|all| all.slice_assign(slot.clone(), keys));
         cache.values.inplace(|all| all.slice_assign(slot, values));
-        grouped_attention(
-            queries,
-            cache.keys.clone(),
-            cache.values.clone(),
-            self.mask.clone(),
-        )
+        grouped_attention(queries, cache.keys.clone(), cache.values.clone(), self.mask.clone())
     }
 }

@@ -44,19 +44,13 @@ pub fn device(name: &str) -> Result<DeviceChoice> {
 }
 
 fn cpu(reason: impl Into<String>) -> DeviceChoice {
-    DeviceChoice {
-        device: Device::flex(),
-        name: "cpu".to_owned(),
-        reason: reason.into(),
-    }
+    DeviceChoice { device: Device::flex(), name: "cpu".to_owned(), reason: reason.into() }
 }
 
 /// CUDA device `index`, or why it cannot be had.
 #[cfg(feature = "cuda")]
 fn cuda(index: usize, reason: &str) -> std::result::Result<DeviceChoice, String> {
-    let n = Device::enumerate(burn::tensor::DeviceType::Cuda)
-        .into_vec()
-        .len();
+    let n = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
     if index >= n {
         return Err(format!("there are {n} CUDA devices on this machine"));
     }
@@ -105,10 +99,6 @@ mod tests {
         }
         let choice = device("auto").expect("always a device");
         assert_eq!(choice.name, "cpu");
-        assert!(
-            choice.reason.contains("--features cuda"),
-            "{}",
-            choice.reason
-        );
+        assert!(choice.reason.contains("--features cuda"), "{}", choice.reason);
     }
 }

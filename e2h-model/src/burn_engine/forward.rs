@@ -54,28 +54,20 @@ impl Rotary {
         let frequencies = config.rope_frequencies();
         let table = |f: fn(f64) -> f64, sign: f32| {
             let values = (0..config.max_positions).flat_map(|position| {
-                let angles = frequencies
-                    .iter()
-                    .map(move |w| f(position as f64 * w) as f32);
+                let angles = frequencies.iter().map(move |w| f(position as f64 * w) as f32);
                 angles.clone().map(move |x| sign * x).chain(angles)
             });
             let shape = [config.max_positions, config.head_dim];
             let data = TensorData::new(values.collect::<Vec<f32>>(), shape);
             Tensor::from_data(data, (device, DType::from(dtype)))
         };
-        Self {
-            cos: table(f64::cos, 1.0),
-            sin: table(f64::sin, -1.0),
-        }
+        Self { cos: table(f64::cos, 1.0), sin: table(f64::sin, -1.0) }
     }
 
     /// The angles of positions `0..n`, the same for every sequence.
     pub(crate) fn first(&self, n: usize) -> Angles {
         let part = |table: &Tensor<2>| table.clone().slice(0..n).unsqueeze();
-        Angles {
-            cos: part(&self.cos),
-            sin: part(&self.sin),
-        }
+        Angles { cos: part(&self.cos), sin: part(&self.sin) }
     }
 
     /// The angles of one token a sequence. `positions: [B]`
@@ -86,10 +78,7 @@ impl Rotary {
             let [_, d] = rows.dims();
             rows.reshape([b, 1, 1, d])
         };
-        Angles {
-            cos: part(&self.cos),
-            sin: part(&self.sin),
-        }
+        Angles { cos: part(&self.cos), sin: part(&self.sin) }
     }
 }
 
@@ -130,14 +119,10 @@ pub(crate) fn forward(
     let embed = weights.model.embed_tokens.weight.val();
     let mut x = embed.select(0, tokens.reshape([b * t])); // [B * T, C]
     for (index, layer) in weights.model.layers.iter().enumerate() {
-        let normed = layer
-            .input_layernorm
-            .forward(x.clone(), config.rms_norm_eps);
+        let normed = layer.input_layernorm.forward(x.clone(), config.rms_norm_eps);
         let mixed = layer
             .self_attn
-            .forward(config, normed, [b, t], angles, |q, k, v| {
-                attention.attend(index, q, k, v)
-            });
+            .forward(config, normed, [b, t], angles, |q, k, v| attention.attend(index, q, k, v));
         x = layer.feed_forward(config, x + mixed);
     }
     weights.model.norm.forward(x, config.rms_norm_eps)
@@ -146,14 +131,9 @@ pub(crate) fn forward(
 impl Layer {
     /// `x + swiglu(norm(x) W_gate, norm(x) W_up) W_down`. `x: [M, C]`
     fn feed_forward(&self, config: &ModelConfig, x: Tensor<2>) -> Tensor<2> {
-        let normed = self
-            .post_attention_layernorm
-            .forward(x.clone(), config.rms_norm_eps);
+        let normed = self.post_attention_layernorm.forward(x.clone(), config.rms_norm_eps);
         let gate = silu(self.mlp.gate_proj.forward(normed.clone()));
-        x + self
-            .mlp
-            .down_proj
-            .forward(gate * self.mlp.up_proj.forward(normed))
+        x + self.mlp.down_proj.forward(gate * self.mlp.up_proj.forward(normed))
     }
 }
 
@@ -221,18 +201,12 @@ impl Causal {
         let seen = |row: usize| (0..n).map(move |column| if column > row { MASKED } else { 0.0 });
         let values = (0..n).flat_map(seen).collect::<Vec<f32>>();
         let data = TensorData::new(values, [1, 1, n, n]);
-        Self {
-            mask: Tensor::from_data(data, (device, DType::F32)),
-            kept: None,
-        }
+        Self { mask: Tensor::from_data(data, (device, DType::F32)), kept: None }
     }
 
     /// The same, with the keys and values of each layer kept.
     pub(crate) fn keeping(n: usize, device: &Device) -> Self {
-        Self {
-            kept: Some(Vec::new()),
-            ..Self::new(n, device)
-        }
+        Self { kept: Some(Vec::new()), ..Self::new(n, device) }
     }
 }
 

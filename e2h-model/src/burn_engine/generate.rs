@@ -106,10 +106,8 @@ impl BurnDecoder {
         requests: &[GenerateRequest],
         indices: &[usize],
     ) -> Result<KvCache> {
-        let prompts: Vec<&[TokenId]> = indices
-            .iter()
-            .map(|i| requests[*i].prompt.as_slice())
-            .collect();
+        let prompts: Vec<&[TokenId]> =
+            indices.iter().map(|i| requests[*i].prompt.as_slice()).collect();
         let lens: Vec<usize> = prompts.iter().map(|prompt| prompt.len()).collect();
         let width = lens.iter().copied().max().unwrap_or(0);
         let mut tokens = vec![0; prompts.len() * width];
@@ -168,9 +166,8 @@ impl BurnDecoder {
 
 /// Splits requests into waves of at most [`MAX_ROWS`] samples, longest prompts first.
 fn waves(requests: &[GenerateRequest]) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..requests.len())
-        .filter(|i| !requests[*i].streams.is_empty())
-        .collect();
+    let mut order: Vec<usize> =
+        (0..requests.len()).filter(|i| !requests[*i].streams.is_empty()).collect();
     order.sort_by_key(|i| Reverse(requests[*i].prompt.len()));
     let mut waves: Vec<Vec<usize>> = Vec::new();
     let mut rows = usize::MAX;
@@ -208,11 +205,7 @@ impl Wave<'_> {
                 continue;
             };
             let ended = self.active.swap_remove(index);
-            let generation = Generation {
-                tokens: ended.tokens,
-                logprobs: ended.logprobs,
-                finish,
-            };
+            let generation = Generation { tokens: ended.tokens, logprobs: ended.logprobs, finish };
             self.done.push((ended.request, ended.sample, generation));
         }
     }

@@ -48,24 +48,14 @@ struct Chunk {
 
 impl<'a> Head<'a> {
     pub(crate) fn new(weight: Tensor<2>, hidden: Tensor<2>, targets: &'a [i32]) -> Self {
-        Self {
-            weight,
-            hidden,
-            targets,
-            chunk_elements: CHUNK_ELEMENTS,
-        }
+        Self { weight, hidden, targets, chunk_elements: CHUNK_ELEMENTS }
     }
 
     /// The ranges of queries that are computed at a time.
     fn chunks(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
         let [vocab_size, _] = self.weight.dims();
-        let (n, step) = (
-            self.targets.len(),
-            (self.chunk_elements / vocab_size).max(1),
-        );
-        (0..n)
-            .step_by(step)
-            .map(move |start| start..n.min(start + step))
+        let (n, step) = (self.targets.len(), (self.chunk_elements / vocab_size).max(1));
+        (0..n).step_by(step).map(move |start| start..n.min(start + step))
     }
 
     fn chunk(&self, range: std::ops::Range<usize>) -> Chunk {

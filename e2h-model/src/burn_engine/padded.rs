@@ -41,16 +41,11 @@ impl Sequence<'_> {
 
 /// Cuts groups into micro-batches of at most `token_budget` tokens with their padding, longest first.
 pub(crate) fn micro_batches(groups: &[Group<'_>], token_budget: usize) -> Vec<MicroBatch> {
-    let pairs = groups
-        .iter()
-        .flat_map(|group| group.completions.iter().map(|c| (group.prompt, *c)));
+    let pairs =
+        groups.iter().flat_map(|group| group.completions.iter().map(|c| (group.prompt, *c)));
     let mut sequences: Vec<_> = pairs
         .enumerate()
-        .map(|(index, (prompt, completion))| Sequence {
-            index,
-            prompt,
-            completion,
-        })
+        .map(|(index, (prompt, completion))| Sequence { index, prompt, completion })
         .collect();
     sequences.sort_by_key(|sequence| Reverse(sequence.n_inputs()));
     let mut left = sequences.as_slice();
@@ -84,9 +79,7 @@ impl MicroBatch {
             let first = i * len + sequence.prompt.len() - 1;
             let n = sequence.completion.len();
             batch.rows.extend((first..first + n).map(|row| row as i32));
-            batch
-                .targets
-                .extend(sequence.completion.iter().map(|token| *token as i32));
+            batch.targets.extend(sequence.completion.iter().map(|token| *token as i32));
             batch.offsets.push(batch.targets.len());
         }
         batch
@@ -103,10 +96,7 @@ mod tests {
         let completions: [&[TokenId]; 4] = [&[10, 11], &[12], &[13, 14, 15], &[]];
         let groups: Vec<Group<'_>> = prompts
             .iter()
-            .map(|prompt| Group {
-                prompt,
-                completions: completions.to_vec(),
-            })
+            .map(|prompt| Group { prompt, completions: completions.to_vec() })
             .collect();
         for budget in [1, 7, 100] {
             let batches = micro_batches(&groups, budget);

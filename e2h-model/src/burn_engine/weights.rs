@@ -96,9 +96,7 @@ impl Source<'_> {
         Weights {
             model: Backbone {
                 embed_tokens: self.linear("model.embed_tokens"),
-                layers: layers
-                    .map(|i| self.layer(&format!("model.layers.{i}")))
-                    .collect(),
+                layers: layers.map(|i| self.layer(&format!("model.layers.{i}"))).collect(),
                 norm: self.norm("model.norm"),
             },
             lm_head: (!self.config.tied_head).then(|| self.linear("lm_head")),
@@ -141,9 +139,7 @@ impl Source<'_> {
 
     fn norm(&self, path: &str) -> Norm {
         let spec = self.spec(&format!("{path}.weight"));
-        Norm {
-            weight: self.tensor(spec, FloatDType::F32),
-        }
+        Norm { weight: self.tensor(spec, FloatDType::F32) }
     }
 
     fn spec(&self, name: &str) -> &TensorSpec {
@@ -170,12 +166,7 @@ pub(crate) struct GradSum {
 impl GradSum {
     /// Adds what the backward pass left for each weight; takes it out of `grads`.
     pub(crate) fn add(&mut self, layout: &Layout, weights: &Weights, grads: &mut Gradients) {
-        weights.visit(&mut GradVisitor {
-            layout,
-            grads,
-            sum: self,
-            path: Vec::new(),
-        });
+        weights.visit(&mut GradVisitor { layout, grads, sum: self, path: Vec::new() });
     }
 
     /// Adds `grad` to the gradient of the tensor called `name`.
@@ -246,8 +237,7 @@ mod tests {
 
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let shape = param.shape();
-            self.1
-                .push(format!("{} {:?}", self.0.join("."), shape.as_slice()));
+            self.1.push(format!("{} {:?}", self.0.join("."), shape.as_slice()));
         }
     }
 
@@ -258,13 +248,8 @@ mod tests {
             (Family::Qwen2, true, true),
             (Family::Qwen3, true, false),
         ] {
-            let config = ModelConfig {
-                family,
-                tied_head,
-                qkv_bias,
-                n_kv_heads: 2,
-                ..ModelConfig::nano(20)
-            };
+            let config =
+                ModelConfig { family, tied_head, qkv_bias, n_kv_heads: 2, ..ModelConfig::nano(20) };
             let layout = Layout::new(&config);
             let source = Source {
                 params: &layout.init(&config, &mut RootSeed(1).stream("init", &[])),

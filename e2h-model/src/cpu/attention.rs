@@ -21,11 +21,7 @@ pub(crate) struct HeadShape {
 
 impl HeadShape {
     pub(crate) fn of(config: &ModelConfig) -> Self {
-        Self {
-            n_heads: config.n_heads,
-            n_kv_heads: config.n_kv_heads,
-            head_dim: config.head_dim,
-        }
+        Self { n_heads: config.n_heads, n_kv_heads: config.n_kv_heads, head_dim: config.head_dim }
     }
 
     /// Width of a row of q, k and v side by side.
@@ -80,12 +76,7 @@ fn probabilities(
     let mut column = 0;
     for (start, len) in runs.into_iter().filter(|run| run.1 > 0) {
         let k = Mat::strided(&qkv[start * row + k_col..], len, d, row);
-        matmul(
-            MatMut::strided(&mut probs[column..], n, len, width),
-            q,
-            k.t(),
-            false,
-        );
+        matmul(MatMut::strided(&mut probs[column..], n, len, width), q, k.t(), false);
         column += len;
     }
     let scale = shape.scale();
@@ -157,12 +148,7 @@ pub(crate) fn attention_backward(
                 let d_p = MatMut::strided(&mut d_scores[column..], n, len, width);
                 matmul(d_p, d_o, v.t(), false);
                 let d_v = MatMut::strided(&mut d_qkv[start * row + v_col..], len, d, row);
-                matmul(
-                    d_v,
-                    Mat::strided(&probs[column..], n, len, width).t(),
-                    d_o,
-                    true,
-                );
+                matmul(d_v, Mat::strided(&probs[column..], n, len, width).t(), d_o, true);
                 column += len;
             }
             softmax_backward(&mut d_scores, &probs, width, scale);
@@ -184,10 +170,7 @@ pub(crate) fn attention_backward(
 /// Replaces gradients of probabilities by gradients of unscaled scores: `p (dp - sum(p dp)) scale`.
 fn softmax_backward(d_probs: &mut [f32], probs: &[f32], width: usize, scale: f32) {
     vectorized(|| {
-        for (d, p) in d_probs
-            .chunks_exact_mut(width)
-            .zip(probs.chunks_exact(width))
-        {
+        for (d, p) in d_probs.chunks_exact_mut(width).zip(probs.chunks_exact(width)) {
             let mean = dot(d, p);
             for (d, p) in d.iter_mut().zip(p) {
                 *d = p * (*d - mean) * scale;

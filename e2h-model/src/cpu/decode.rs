@@ -116,10 +116,7 @@ impl DecodeBuffers {
         let (c, f, n) = (config.hidden_size, config.intermediate_size, rows.len());
         let eps = config.rms_norm_eps;
         let embed = &params[shape.layout.embed.clone()];
-        for (x, row) in sized(&mut self.x, n * c)
-            .chunks_exact_mut(c)
-            .zip(rows.iter())
-        {
+        for (x, row) in sized(&mut self.x, n * c).chunks_exact_mut(c).zip(rows.iter()) {
             x.copy_from_slice(&embed[row.token as usize * c..(row.token as usize + 1) * c]);
         }
         let normed = sized(&mut self.normed, n * c);
@@ -177,22 +174,16 @@ fn attend(
     let group = heads.n_heads / heads.n_kv_heads;
     vectorized(|| {
         let rotated = heads.row() - shape.config.kv_size();
-        shape
-            .rope
-            .rotate(&mut qkv[..rotated], n_prompt + row.own.len, false);
+        shape.rope.rotate(&mut qkv[..rotated], n_prompt + row.own.len, false);
         row.own.store(heads, layer, row.own.len, qkv);
-        for (head, (query, out)) in qkv
-            .chunks_exact(d)
-            .zip(out.chunks_exact_mut(d))
-            .enumerate()
-            .take(heads.n_heads)
+        for (head, (query, out)) in
+            qkv.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate().take(heads.n_heads)
         {
             let index = layer * heads.n_kv_heads + head / group;
             let prompt_base = index * d * row.prompt.capacity;
             let own_base = index * d * row.own.capacity;
             let (prompt_scores, own_scores) = scores.split_at_mut(n_prompt);
-            row.prompt
-                .scores(prompt_scores, query, prompt_base, n_prompt);
+            row.prompt.scores(prompt_scores, query, prompt_base, n_prompt);
             row.own.scores(own_scores, query, own_base, n_own);
             let top = max(scores);
             for score in scores.iter_mut() {
@@ -200,10 +191,8 @@ fn attend(
             }
             let total = sum_map(scores, |p| p).recip();
             out.fill(0.0);
-            row.prompt
-                .add_values(out, &scores[..n_prompt], prompt_base, n_prompt);
-            row.own
-                .add_values(out, &scores[n_prompt..], own_base, n_own);
+            row.prompt.add_values(out, &scores[..n_prompt], prompt_base, n_prompt);
+            row.own.add_values(out, &scores[n_prompt..], own_base, n_own);
             for o in out {
                 *o *= total;
             }

@@ -30,11 +30,7 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) fn new(config: ModelConfig) -> Self {
         let rope = RopeTable::new(&config, config.max_positions);
-        Self {
-            layout: Layout::new(&config),
-            rope,
-            config,
-        }
+        Self { layout: Layout::new(&config), rope, config }
     }
 }
 
@@ -101,18 +97,8 @@ fn linear_backward(
 ) {
     let (n_in, n_out) = (x.len() / rows, d_y.len() / rows);
     let d_y = Mat::new(d_y, rows, n_out);
-    matmul(
-        MatMut::new(d_x, rows, n_in),
-        d_y,
-        Mat::new(weight, n_out, n_in),
-        false,
-    );
-    matmul(
-        MatMut::new(d_weight, n_out, n_in),
-        d_y.t(),
-        Mat::new(x, rows, n_in),
-        true,
-    );
+    matmul(MatMut::new(d_x, rows, n_in), d_y, Mat::new(weight, n_out, n_in), false);
+    matmul(MatMut::new(d_weight, n_out, n_in), d_y.t(), Mat::new(x, rows, n_in), true);
 }
 
 /// Calls `f(row of q and k heads, position)` for every row of every segment.
@@ -137,8 +123,7 @@ impl Workspace {
     /// Runs the decoder over `slice`; leaves the normed output in `self.hidden`.
     pub(crate) fn forward(&mut self, shape: &Shape, params: &[f32], slice: &Slice) {
         let (c, rows) = (shape.config.hidden_size, slice.tokens.len());
-        self.layers
-            .resize_with(shape.config.n_layers, LayerActivations::default);
+        self.layers.resize_with(shape.config.n_layers, LayerActivations::default);
         let embed = &params[shape.layout.embed.clone()];
         let x = sized(&mut self.x, rows * c);
         for (row, &token) in x.chunks_exact_mut(c).zip(&slice.tokens) {
@@ -221,15 +206,9 @@ impl LayerActivations {
             norm_heads(qkv, &self.raw_qkv, &params[range.clone()], heads, eps);
         }
         let rotated = heads.row() - config.kv_size();
-        for_each_row(
-            qkv,
-            &slice.segments,
-            heads.row(),
-            rotated,
-            |row, position| {
-                shape.rope.rotate(row, position, false);
-            },
-        );
+        for_each_row(qkv, &slice.segments, heads.row(), rotated, |row, position| {
+            shape.rope.rotate(row, position, false);
+        });
         let out = sized(&mut self.attention, rows * heads.q_size());
         attention(out, qkv, &slice.segments, heads);
         let middle = sized(&mut self.middle, self.x.len());
@@ -251,13 +230,7 @@ impl LayerActivations {
         let rows = x.len() / shape.config.hidden_size;
         rms_norm(normed, &self.middle, &params[ranges.post_norm.clone()], eps);
         let gate_up = sized(&mut self.gate_up, rows * 2 * f);
-        linear(
-            gate_up,
-            normed,
-            &params[ranges.gate_up.clone()],
-            rows,
-            false,
-        );
+        linear(gate_up, normed, &params[ranges.gate_up.clone()], rows, false);
         let active = sized(active, rows * f);
         swiglu(active, gate_up, f);
         x.copy_from_slice(&self.middle);
@@ -274,14 +247,8 @@ pub(crate) fn norm_heads(
     eps: f32,
 ) {
     let (q_weight, k_weight) = weights.split_at(heads.head_dim);
-    let (q_end, k_end) = (
-        heads.q_size(),
-        heads.q_size() + heads.n_kv_heads * heads.head_dim,
-    );
-    for (row, raw) in qkv
-        .chunks_exact_mut(heads.row())
-        .zip(raw.chunks_exact(heads.row()))
-    {
+    let (q_end, k_end) = (heads.q_size(), heads.q_size() + heads.n_kv_heads * heads.head_dim);
+    for (row, raw) in qkv.chunks_exact_mut(heads.row()).zip(raw.chunks_exact(heads.row())) {
         rms_norm(&mut row[..q_end], &raw[..q_end], q_weight, eps);
         rms_norm(&mut row[q_end..k_end], &raw[q_end..k_end], k_weight, eps);
     }
@@ -309,12 +276,7 @@ impl LayerBackward<'_> {
         let config = &self.shape.config;
         let (f, eps, ranges) = (config.intermediate_size, config.rms_norm_eps, self.ranges);
         let (c, rows) = (config.hidden_size, self.rows);
-        rms_norm(
-            self.normed,
-            &kept.middle,
-            &self.params[ranges.post_norm.clone()],
-            eps,
-        );
+        rms_norm(self.normed, &kept.middle, &self.params[ranges.post_norm.clone()], eps);
         let active = sized(wide, rows * f);
         let d_y = Mat::new(self.d_x, rows, c);
         let down = Mat::new(self.weight(&ranges.down), c, f);
@@ -343,12 +305,7 @@ impl LayerBackward<'_> {
         let config = &self.shape.config;
         let (heads, rows, ranges) = (HeadShape::of(config), self.rows, self.ranges);
         let eps = config.rms_norm_eps;
-        rms_norm(
-            self.normed,
-            &kept.x,
-            &self.params[ranges.input_norm.clone()],
-            eps,
-        );
+        rms_norm(self.normed, &kept.x, &self.params[ranges.input_norm.clone()], eps);
         let d_attention = sized(wide, rows * heads.q_size());
         linear_backward(
             d_attention,
@@ -361,15 +318,9 @@ impl LayerBackward<'_> {
         let d_qkv = reset(d_qkv, rows * heads.row());
         attention_backward(d_qkv, d_attention, &kept.qkv, &slice.segments, heads);
         let rotated = heads.row() - config.kv_size();
-        for_each_row(
-            d_qkv,
-            &slice.segments,
-            heads.row(),
-            rotated,
-            |row, position| {
-                self.shape.rope.rotate(row, position, true);
-            },
-        );
+        for_each_row(d_qkv, &slice.segments, heads.row(), rotated, |row, position| {
+            self.shape.rope.rotate(row, position, true);
+        });
         if let Some(range) = &ranges.qk_norm {
             let weights = &self.params[range.clone()];
             let grads = &mut self.grads[range.clone()];
@@ -410,10 +361,7 @@ fn norm_heads_backward(
     let d = heads.head_dim;
     let (q_end, k_end) = (heads.q_size(), heads.q_size() + heads.n_kv_heads * d);
     let mut d_normed = vec![0.0; k_end];
-    for (d_row, raw) in d_qkv
-        .chunks_exact_mut(heads.row())
-        .zip(raw.chunks_exact(heads.row()))
-    {
+    for (d_row, raw) in d_qkv.chunks_exact_mut(heads.row()).zip(raw.chunks_exact(heads.row())) {
         d_normed.copy_from_slice(&d_row[..k_end]);
         d_row[..k_end].fill(0.0);
         for (range, part) in [(0..q_end, 0..d), (q_end..k_end, d..2 * d)] {

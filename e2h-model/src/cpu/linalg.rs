@@ -27,13 +27,7 @@ impl<'a> Mat<'a> {
     /// A row-major matrix whose rows start `row_stride` elements apart.
     pub(crate) fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
         check_extent(data.len(), rows, cols, row_stride);
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-            col_stride: 1,
-        }
+        Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
     /// The transposed view.
@@ -71,21 +65,12 @@ impl<'a> MatMut<'a> {
         row_stride: usize,
     ) -> Self {
         check_extent(data.len(), rows, cols, row_stride);
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-        }
+        Self { data, rows, cols, row_stride }
     }
 }
 
 fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
-    let needed = if rows == 0 || cols == 0 {
-        0
-    } else {
-        (rows - 1) * row_stride + cols
-    };
+    let needed = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
     assert!(
         needed <= len && (cols <= row_stride || rows <= 1),
         "a {rows} x {cols} matrix with row stride {row_stride} needs {needed} elements, got {len}"
@@ -111,10 +96,7 @@ pub(crate) fn matmul(out: MatMut<'_>, lhs: Mat<'_>, rhs: Mat<'_>, accumulate: bo
         return;
     }
     let (m, n, k) = (out.rows, out.cols, lhs.cols);
-    #[expect(
-        unsafe_code,
-        reason = "the gemm crate's entry point takes raw pointers"
-    )]
+    #[expect(unsafe_code, reason = "the gemm crate's entry point takes raw pointers")]
     // SAFETY: `Mat` and `MatMut` are only built by constructors that check that every element lies within
     // their slices, the shapes agree (checked above), and `out` is borrowed mutably, so nothing aliases it.
     unsafe {
@@ -161,12 +143,7 @@ pub(crate) fn matmul_by_row(out: &mut [f32], lhs: &[f32], rhs: Mat<'_>, rows: us
         pad.resize(padded * (n + k), 0.0);
         let (product, factor) = pad.split_at_mut(padded * n);
         factor[..rows * k].copy_from_slice(&lhs[..rows * k]);
-        matmul(
-            MatMut::new(product, padded, n),
-            Mat::new(factor, padded, k),
-            rhs,
-            false,
-        );
+        matmul(MatMut::new(product, padded, n), Mat::new(factor, padded, k), rhs, false);
         for (target, value) in out[..rows * n].iter_mut().zip(product.iter()) {
             *target = if sum { *target + value } else { *value };
         }
@@ -196,12 +173,7 @@ mod tests {
             let (a, b) = (ramp(m * k, 1), ramp(n * k, 2));
             let mut out = ramp(m * n, 3);
             let before = out.clone();
-            matmul(
-                MatMut::new(&mut out, m, n),
-                Mat::new(&a, m, k),
-                Mat::new(&b, n, k).t(),
-                true,
-            );
+            matmul(MatMut::new(&mut out, m, n), Mat::new(&a, m, k), Mat::new(&b, n, k).t(), true);
             for i in 0..m {
                 for j in 0..n {
                     let dot: f32 = (0..k).map(|l| a[i * k + l] * b[j * k + l]).sum();
@@ -222,21 +194,9 @@ mod tests {
                 out
             };
             let whole = product(200, 0);
-            for (rows, first) in [
-                (1, 0),
-                (1, 7),
-                (2, 7),
-                (3, 50),
-                (16, 31),
-                (64, 100),
-                (127, 73),
-            ] {
+            for (rows, first) in [(1, 0), (1, 7), (2, 7), (3, 50), (16, 31), (64, 100), (127, 73)] {
                 let part = product(rows, first);
-                assert_eq!(
-                    part,
-                    whole[first * n..(first + rows) * n],
-                    "{rows} rows from {first}"
-                );
+                assert_eq!(part, whole[first * n..(first + rows) * n], "{rows} rows from {first}");
             }
         }
     }

@@ -32,10 +32,8 @@ pub(crate) fn rms_norm_backward(
     let width = weight.len();
     vectorized(|| {
         let mut weighted = vec![0.0; width];
-        for ((dx, dy), x) in dx
-            .chunks_exact_mut(width)
-            .zip(dy.chunks_exact(width))
-            .zip(x.chunks_exact(width))
+        for ((dx, dy), x) in
+            dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)).zip(x.chunks_exact(width))
         {
             let scale = (dot(x, x) / width as f32 + eps).sqrt().recip();
             for ((v, dy), w) in weighted.iter_mut().zip(dy).zip(weight) {
@@ -70,11 +68,7 @@ impl RopeTable {
         let frequencies = config.rope_frequencies();
         let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f64 * f));
         let (cos, sin) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
-        Self {
-            half: frequencies.len(),
-            cos,
-            sin,
-        }
+        Self { half: frequencies.len(), cos, sin }
     }
 
     /// Rotates the heads of one row at `position` in place; with `inverse` the other way round, which is the
@@ -104,10 +98,7 @@ impl RopeTable {
 /// - `out`: `[M, F]`
 pub(crate) fn swiglu(out: &mut [f32], gate_up: &[f32], width: usize) {
     vectorized(|| {
-        for (out, row) in out
-            .chunks_exact_mut(width)
-            .zip(gate_up.chunks_exact(2 * width))
-        {
+        for (out, row) in out.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
             let (gate, up) = row.split_at(width);
             for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
                 *o = g * sigmoid(*g) * u;
@@ -120,10 +111,7 @@ pub(crate) fn swiglu(out: &mut [f32], gate_up: &[f32], width: usize) {
 /// the product behind it needs for its own weight gradient.
 pub(crate) fn swiglu_backward(d_out: &mut [f32], gate_up: &mut [f32], width: usize) {
     vectorized(|| {
-        for (d_out, row) in d_out
-            .chunks_exact_mut(width)
-            .zip(gate_up.chunks_exact_mut(2 * width))
-        {
+        for (d_out, row) in d_out.chunks_exact_mut(width).zip(gate_up.chunks_exact_mut(2 * width)) {
             let (gate, up) = row.split_at_mut(width);
             for ((d, g), u) in d_out.iter_mut().zip(gate).zip(up) {
                 let s = sigmoid(*g);

@@ -104,19 +104,11 @@ pub(crate) fn max(a: &[f32]) -> f32 {
     let rest = chunks.remainder();
     for x in chunks {
         for lane in 0..LANES {
-            partial[lane] = if x[lane] > partial[lane] {
-                x[lane]
-            } else {
-                partial[lane]
-            };
+            partial[lane] = if x[lane] > partial[lane] { x[lane] } else { partial[lane] };
         }
     }
     for (lane, x) in rest.iter().enumerate() {
-        partial[lane] = if *x > partial[lane] {
-            *x
-        } else {
-            partial[lane]
-        };
+        partial[lane] = if *x > partial[lane] { *x } else { partial[lane] };
     }
     fold(partial, f32::max)
 }
@@ -139,10 +131,7 @@ mod tests {
             let x = i as f32 / 1000.0;
             let exact = f64::from(x).exp();
             let error = (f64::from(exp(x)) - exact).abs() / exact;
-            assert!(
-                error < 3.0 * f64::from(f32::EPSILON),
-                "exp({x}) is off by {error:e}"
-            );
+            assert!(error < 3.0 * f64::from(f32::EPSILON), "exp({x}) is off by {error:e}");
         }
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(-100.0), 0.0);

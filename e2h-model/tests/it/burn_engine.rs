@@ -23,21 +23,9 @@ fn shapes() -> [(&'static str, ModelConfig); 4] {
         initializer_range: 0.15,
         ..ModelConfig::nano(VOCAB)
     };
-    let llama = ModelConfig {
-        tied_head: false,
-        ..base.clone()
-    };
-    let qwen2 = ModelConfig {
-        family: Family::Qwen2,
-        qkv_bias: true,
-        ..base.clone()
-    };
-    let qwen3 = ModelConfig {
-        family: Family::Qwen3,
-        head_dim: 12,
-        n_kv_heads: 1,
-        ..base.clone()
-    };
+    let llama = ModelConfig { tied_head: false, ..base.clone() };
+    let qwen2 = ModelConfig { family: Family::Qwen2, qkv_bias: true, ..base.clone() };
+    let qwen3 = ModelConfig { family: Family::Qwen3, head_dim: 12, n_kv_heads: 1, ..base.clone() };
     let llama3 = ModelConfig {
         rope_theta: 100.0,
         rope_scaling: RopeScaling::Llama3 {
@@ -76,9 +64,7 @@ fn burn(model: &Model, precision: Precision) -> BurnDecoder {
 }
 
 fn tokens(seed: usize, n: usize) -> Vec<TokenId> {
-    (0..n)
-        .map(|i| ((seed * 31 + i * (seed % 5 + 7) + i * i) % VOCAB) as TokenId)
-        .collect()
+    (0..n).map(|i| ((seed * 31 + i * (seed % 5 + 7) + i * i) % VOCAB) as TokenId).collect()
 }
 
 /// Prompts of 3 to 7 tokens, three completions each, of 0 to 12 tokens.
@@ -87,11 +73,7 @@ struct Batch(Vec<(Vec<TokenId>, Vec<Vec<TokenId>>)>);
 impl Batch {
     fn new() -> Self {
         let completions = |i: usize| (0..3).map(move |j| tokens(i + 11 * j, (5 * i + 7 * j) % 13));
-        Self(
-            (0..5)
-                .map(|i| (tokens(i + 90, 3 + i), completions(i).collect()))
-                .collect(),
-        )
+        Self((0..5).map(|i| (tokens(i + 90, 3 + i), completions(i).collect())).collect())
     }
 
     fn groups(&self) -> Vec<Group<'_>> {
@@ -107,22 +89,13 @@ impl Batch {
 
 /// A loss with a different gradient at every token, in both of its inputs.
 fn loss(stats: &TokenStats<'_>) -> TokenGrads {
-    let mut grads = TokenGrads {
-        d_logprobs: Vec::new(),
-        d_entropies: Vec::new(),
-    };
+    let mut grads = TokenGrads { d_logprobs: Vec::new(), d_entropies: Vec::new() };
     for (sequence, range) in stats.sequences.iter().zip(stats.offsets.windows(2)) {
         for place in 0..range[1] - range[0] {
-            let sign = if (sequence + place) % 2 == 0 {
-                1.0
-            } else {
-                -1.0
-            };
+            let sign = if (sequence + place) % 2 == 0 { 1.0 } else { -1.0 };
             let i = range[0] + place;
             grads.d_logprobs.push(sign * stats.logprobs[i].exp() - 0.1);
-            grads
-                .d_entropies
-                .push(0.05 * *sequence as f32 - sign * stats.entropies[i] / 9.0);
+            grads.d_entropies.push(0.05 * *sequence as f32 - sign * stats.entropies[i] / 9.0);
         }
     }
     grads
@@ -130,9 +103,7 @@ fn loss(stats: &TokenStats<'_>) -> TokenGrads {
 
 fn gradient(engine: &dyn Engine, budget: usize) -> Vec<f32> {
     let mut grads = vec![0.0; engine.params().len()];
-    engine
-        .backward(&Batch::new().groups(), budget, &mut grads, &loss)
-        .expect("valid tokens");
+    engine.backward(&Batch::new().groups(), budget, &mut grads, &loss).expect("valid tokens");
     grads
 }
 
@@ -149,9 +120,7 @@ fn requests() -> Vec<GenerateRequest> {
 
 fn generate(engine: &dyn Engine, sampling: &Sampling) -> Vec<Vec<Generation>> {
     let stop = |tokens: &[TokenId]| (tokens.last() == Some(&3)).then_some(FinishReason::Eos);
-    engine
-        .generate(requests(), sampling, &stop)
-        .expect("valid tokens")
+    engine.generate(requests(), sampling, &stop).expect("valid tokens")
 }
 
 #[test]
@@ -167,10 +136,7 @@ fn logprobs_and_entropies_equal_the_fused_engines_whatever_the_budget() {
             for (got, expected) in got.iter().zip(&expected) {
                 let logprobs = largest_difference(&got.0, &expected.0);
                 let entropies = largest_difference(&got.1, &expected.1);
-                assert!(
-                    logprobs < 1e-4 && entropies < 1e-4,
-                    "{name}: {logprobs}, {entropies}"
-                );
+                assert!(logprobs < 1e-4 && entropies < 1e-4, "{name}: {logprobs}, {entropies}");
             }
         }
     }
@@ -203,18 +169,14 @@ fn gradients_are_added_to_what_is_there() {
     let burn = burn(&fused(&shapes()[0].1), Precision::F32);
     let once = gradient(&burn, 1000);
     let mut twice = once.clone();
-    burn.backward(&Batch::new().groups(), 1000, &mut twice, loss)
-        .expect("valid");
+    burn.backward(&Batch::new().groups(), 1000, &mut twice, loss).expect("valid");
     let doubled: Vec<f32> = once.iter().map(|g| 2.0 * g).collect();
     assert!(largest_difference(&twice, &doubled) < 1e-5);
 }
 
 #[test]
 fn greedy_completions_equal_the_fused_engines() {
-    let sampling = Sampling {
-        max_tokens: 40,
-        ..Sampling::default().greedy()
-    };
+    let sampling = Sampling { max_tokens: 40, ..Sampling::default().greedy() };
     for (name, config) in shapes() {
         let fused = fused(&config);
         let expected = generate(&fused, &sampling);
@@ -232,10 +194,7 @@ fn greedy_completions_equal_the_fused_engines() {
 
 #[test]
 fn sampled_completions_use_the_streams_of_the_fused_engine() {
-    let sampling = Sampling {
-        max_tokens: 40,
-        ..Sampling::default()
-    };
+    let sampling = Sampling { max_tokens: 40, ..Sampling::default() };
     let fused = fused(&shapes()[1].1);
     let expected = generate(&fused, &sampling);
     let got = generate(&burn(&fused, Precision::F32), &sampling);
@@ -301,33 +260,19 @@ fn bf16_gives_the_numbers_of_f32_to_its_precision() {
         let (got, expected) = (gradient(&burn, 1000), gradient(&fused, 1000));
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         let cosine = dot(&got, &expected) / (dot(&got, &got) * dot(&expected, &expected)).sqrt();
-        assert!(
-            cosine > 0.99,
-            "{name}: gradients point apart, cosine {cosine}"
-        );
+        assert!(cosine > 0.99, "{name}: gradients point apart, cosine {cosine}");
     }
 }
 
 #[test]
 fn tokens_and_lengths_are_checked_before_anything_is_computed() {
     let burn = burn(&fused(&shapes()[0].1), Precision::F32);
-    let unknown = Group {
-        prompt: &[1, VOCAB as TokenId],
-        completions: vec![&[1]],
-    };
+    let unknown = Group { prompt: &[1, VOCAB as TokenId], completions: vec![&[1]] };
     let error = burn.token_stats(&[unknown], 10).expect_err("unknown");
     assert!(matches!(error, Error::UnknownToken { token: 50, .. }));
-    let request = GenerateRequest {
-        prompt: vec![1; 60],
-        streams: Vec::new(),
-    };
-    let sampling = Sampling {
-        max_tokens: 5,
-        ..Sampling::default()
-    };
+    let request = GenerateRequest { prompt: vec![1; 60], streams: Vec::new() };
+    let sampling = Sampling { max_tokens: 5, ..Sampling::default() };
     let never = |_: &[TokenId]| None;
-    let error = burn
-        .generate(vec![request], &sampling, &never)
-        .expect_err("too long");
+    let error = burn.generate(vec![request], &sampling, &never).expect_err("too long");
     assert!(matches!(error, Error::ContextOverflow { tokens: 65, .. }));
 }

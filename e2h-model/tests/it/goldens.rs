@@ -12,10 +12,8 @@ use safetensors::SafeTensors;
 const MODELS: [&str; 5] = ["qwen2", "llama3", "smollm2", "llama-untied", "qwen3"];
 
 fn folder(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var("E2H_SHARED").map_or_else(
-        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var("E2H_SHARED")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let folder = shared.join("oracle/models").join(name);
     if !folder.exists() {
         #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -37,10 +35,7 @@ impl Expected {
     fn floats(&self, name: &str) -> Vec<f32> {
         let file = SafeTensors::deserialize(&self.0).expect("goldens are safetensors");
         let view = file.tensor(name).expect(name);
-        view.data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect()
+        view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     }
 
     fn ints(&self, name: &str) -> Vec<u32> {
@@ -59,11 +54,7 @@ impl Expected {
         ids.chunks(37)
             .zip(mask.chunks(37))
             .map(|(ids, mask)| {
-                ids.iter()
-                    .zip(mask)
-                    .filter(|(_, m)| **m == 1)
-                    .map(|(id, _)| *id)
-                    .collect()
+                ids.iter().zip(mask).filter(|(_, m)| **m == 1).map(|(id, _)| *id).collect()
             })
             .collect()
     }
@@ -84,20 +75,12 @@ impl Expected {
 }
 
 fn groups(rows: &[Vec<TokenId>]) -> Vec<Group<'_>> {
-    rows.iter()
-        .map(|row| Group {
-            prompt: &row[..1],
-            completions: vec![&row[1..]],
-        })
-        .collect()
+    rows.iter().map(|row| Group { prompt: &row[..1], completions: vec![&row[1..]] }).collect()
 }
 
 pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 fn burn(folder: &Path) -> BurnDecoder {
@@ -111,14 +94,11 @@ fn check_stats(engine: &dyn Engine, expected: &Expected, budget: usize, name: &s
     let rows = expected.rows();
     let logprobs = expected.of_targets("logprobs", 36);
     let entropies = expected.of_targets("entropies", 37);
-    let stats = engine
-        .token_stats(&groups(&rows), budget)
-        .expect("valid tokens");
+    let stats = engine.token_stats(&groups(&rows), budget).expect("valid tokens");
     for (i, (logprob, entropy)) in stats.iter().enumerate() {
-        for (what, got, want) in [
-            ("log-probs", logprob, &logprobs[i]),
-            ("entropies", entropy, &entropies[i]),
-        ] {
+        for (what, got, want) in
+            [("log-probs", logprob, &logprobs[i]), ("entropies", entropy, &entropies[i])]
+        {
             let worst = largest_difference(got, want);
             assert!(
                 worst < 1e-4,
@@ -137,14 +117,8 @@ fn check_gradients(engine: &dyn Engine, expected: &Expected, budget: usize, name
         d_logprobs: vec![-1.0 / n_targets; stats.logprobs.len()],
         d_entropies: vec![0.0; stats.logprobs.len()],
     };
-    engine
-        .backward(&groups(&rows), budget, &mut grads, &loss)
-        .expect("valid tokens");
-    for tensor in expected
-        .names()
-        .iter()
-        .filter_map(|name| name.strip_prefix("grad."))
-    {
+    engine.backward(&groups(&rows), budget, &mut grads, &loss).expect("valid tokens");
+    for tensor in expected.names().iter().filter_map(|name| name.strip_prefix("grad.")) {
         let want = expected.floats(&format!("grad.{tensor}"));
         let spec = engine.layout().get(tensor).expect(tensor);
         let worst = largest_difference(&grads[spec.range.clone()], &want);
@@ -158,22 +132,14 @@ fn check_gradients(engine: &dyn Engine, expected: &Expected, budget: usize, name
 }
 
 fn check_greedy(engine: &dyn Engine, expected: &Expected, name: &str) {
-    let sampling = Sampling {
-        max_tokens: 16,
-        ..Sampling::default().greedy()
-    };
+    let sampling = Sampling { max_tokens: 16, ..Sampling::default().greedy() };
     let requests = expected
         .rows()
         .into_iter()
-        .map(|prompt| GenerateRequest {
-            prompt,
-            streams: vec![RootSeed(0).stream("", &[])],
-        })
+        .map(|prompt| GenerateRequest { prompt, streams: vec![RootSeed(0).stream("", &[])] })
         .collect();
     let never = |_: &[TokenId]| None;
-    let generated = engine
-        .generate(requests, &sampling, &never)
-        .expect("valid tokens");
+    let generated = engine.generate(requests, &sampling, &never).expect("valid tokens");
     let greedy = expected.ints("greedy");
     for (i, (group, want)) in generated.iter().zip(greedy.chunks(16)).enumerate() {
         assert_eq!(group[0].tokens, want, "{name}, {}: row {i}", engine.name());

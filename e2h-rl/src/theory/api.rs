@@ -80,14 +80,8 @@ impl Method {
         require(fits, "beta", self.beta, "positive and finite")?;
         match self.sampling {
             Sampling::Exact => Ok(()),
-            Sampling::OnPolicy {
-                steps: count,
-                max_steps,
-            }
-            | Sampling::EveryPair {
-                episodes: count,
-                max_steps,
-            } => {
+            Sampling::OnPolicy { steps: count, max_steps }
+            | Sampling::EveryPair { episodes: count, max_steps } => {
                 require(count > 0, "samples an iteration", count, "1 or more")?;
                 require(max_steps > 0, "max_steps", max_steps, "1 or more")
             }
@@ -114,12 +108,7 @@ impl Learner {
     pub fn new(method: Method, mdp: &Mdp) -> Result<Self> {
         method.check()?;
         let zeros = Table::filled(mdp.n_states(), mdp.n_actions(), 0.0);
-        Ok(Self {
-            method,
-            q: zeros.clone(),
-            logits: zeros,
-            policy: mdp.uniform_policy(),
-        })
+        Ok(Self { method, q: zeros.clone(), logits: zeros, policy: mdp.uniform_policy() })
     }
 
     /// pi_t, `[S, A]`.
@@ -146,10 +135,7 @@ impl Learner {
                     tally.play(mdp, &self.policy, (mdp.start(), action), max_steps, rng);
                 }
             }
-            Sampling::EveryPair {
-                episodes,
-                max_steps,
-            } => {
+            Sampling::EveryPair { episodes, max_steps } => {
                 for state in (0..mdp.n_states()).filter(|&state| !mdp.has_ended(state)) {
                     for action in 0..mdp.n_actions() {
                         for _ in 0..episodes {
@@ -169,16 +155,10 @@ impl Learner {
         for state in 0..n_states {
             let logits = self.logits.row_mut(state);
             for (logit, q) in logits.iter_mut().zip(self.q.row(state)) {
-                let old = if self.method.update == Update::Mirror {
-                    *logit
-                } else {
-                    0.0
-                };
+                let old = if self.method.update == Update::Mirror { *logit } else { 0.0 };
                 *logit = old + self.method.beta * q;
             }
-            let top = logits
-                .iter()
-                .fold(f64::NEG_INFINITY, |top, &logit| top.max(logit));
+            let top = logits.iter().fold(f64::NEG_INFINITY, |top, &logit| top.max(logit));
             logits.iter_mut().for_each(|logit| *logit -= top);
             let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
             for (prob, logit) in self.policy.row_mut(state).iter_mut().zip(logits) {
@@ -219,17 +199,8 @@ pub fn run_stage(
         (error, exact) = gap(learner);
     }
     let beta = learner.method.beta;
-    let input = StageInput {
-        updates,
-        initial_gap,
-        evaluation_error,
-        beta,
-    };
-    StageRecord {
-        input,
-        error,
-        samples,
-    }
+    let input = StageInput { updates, initial_gap, evaluation_error, beta };
+    StageRecord { input, error, samples }
 }
 
 /// `|| q - exact ||_inf` over the states of the stage: an ended state has no values, whatever the learner keeps.
@@ -286,12 +257,7 @@ struct Tally {
 impl Tally {
     fn new(mdp: &Mdp) -> Self {
         let zeros = Table::filled(mdp.n_states(), mdp.n_actions(), 0.0);
-        Self {
-            sums: zeros.clone(),
-            counts: zeros,
-            path: Vec::new(),
-            samples: 0,
-        }
+        Self { sums: zeros.clone(), counts: zeros, path: Vec::new(), samples: 0 }
     }
 
     /// Plays one episode from `pair` and credits each visited pair with its discounted return.

@@ -105,23 +105,13 @@ impl ConvergenceBound {
     pub fn new(gamma: f64, stages: &[StageInput], prices: &[f64]) -> Result<Self> {
         require(!stages.is_empty(), "stages", 0, "1 or more")?;
         let expected = format!("{}, one for each stage but the last", stages.len() - 1);
-        require(
-            prices.len() + 1 == stages.len(),
-            "number of prices",
-            prices.len(),
-            &expected,
-        )?;
+        require(prices.len() + 1 == stages.len(), "number of prices", prices.len(), &expected)?;
         for &price in prices {
             check_not_negative("price", price)?;
         }
-        let stages = stages
-            .iter()
-            .map(|stage| StageBound::new(gamma, stage))
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            stages,
-            prices: prices.to_vec(),
-        })
+        let stages =
+            stages.iter().map(|stage| StageBound::new(gamma, stage)).collect::<Result<_>>()?;
+        Ok(Self { stages, prices: prices.to_vec() })
     }
 
     /// What all stages together add.
@@ -183,12 +173,7 @@ impl SampleBound {
         check_open_unit("gamma", constants.gamma)?;
         check_open_unit("contraction", constants.contraction)?;
         let lambda = constants.lambda_min;
-        require(
-            lambda > 0.0 && lambda <= 1.0,
-            "lambda_min",
-            lambda,
-            "over 0 and at most 1",
-        )?;
+        require(lambda > 0.0 && lambda <= 1.0, "lambda_min", lambda, "over 0 and at most 1")?;
         require(constants.n > 0, "n", constants.n, "1 or more")?;
         require(!stages.is_empty(), "stages", 0, "1 or more")?;
         for stage in stages {
@@ -200,23 +185,14 @@ impl SampleBound {
                 / ((1.0 - constants.gamma).powi(7)
                     * (1.0 - constants.contraction).powi(3)
                     * lambda.powi(3)),
-            logs: stages
-                .iter()
-                .map(|stage| (1.0 / stage.accuracy).ln().powi(3))
-                .collect(),
-            costs: stages
-                .iter()
-                .map(|stage| (stage.scale / stage.accuracy).powi(2))
-                .collect(),
+            logs: stages.iter().map(|stage| (1.0 / stage.accuracy).ln().powi(3)).collect(),
+            costs: stages.iter().map(|stage| (stage.scale / stage.accuracy).powi(2)).collect(),
         })
     }
 
     /// Samples of each stage.
     pub fn per_stage(&self) -> impl Iterator<Item = f64> {
-        self.logs
-            .iter()
-            .zip(&self.costs)
-            .map(|(log, cost)| self.common * log * cost)
+        self.logs.iter().zip(&self.costs).map(|(log, cost)| self.common * log * cost)
     }
 
     /// Samples of all stages.
@@ -282,45 +258,22 @@ pub fn boundary(accuracy_ratio: f64, scale_ratio: f64, stages: u32) -> Result<f6
     let earlier = f64::from(stages - 1);
     // log of the cost of a stage over that of the next
     let step = -2.0 * (accuracy_ratio * scale_ratio).ln();
-    let sum = if step == 0.0 {
-        earlier
-    } else {
-        step.exp() * (step * earlier).exp_m1() / step.exp_m1()
-    };
-    require(
-        sum.is_finite(),
-        "(e l)^(2 (1 - K))",
-        sum,
-        "small enough for a double",
-    )?;
+    let sum =
+        if step == 0.0 { earlier } else { step.exp() * (step * earlier).exp_m1() / step.exp_m1() };
+    require(sum.is_finite(), "(e l)^(2 (1 - K))", sum, "small enough for a double")?;
     Ok(1.0 + sum)
 }
 
 fn check_open_unit(name: &str, value: f64) -> Result<()> {
-    require(
-        value > 0.0 && value < 1.0,
-        name,
-        value,
-        "over 0 and under 1",
-    )
+    require(value > 0.0 && value < 1.0, name, value, "over 0 and under 1")
 }
 
 fn check_positive(name: &str, value: f64) -> Result<()> {
-    require(
-        value > 0.0 && value.is_finite(),
-        name,
-        value,
-        "positive and finite",
-    )
+    require(value > 0.0 && value.is_finite(), name, value, "positive and finite")
 }
 
 fn check_not_negative(name: &str, value: f64) -> Result<()> {
-    require(
-        value >= 0.0 && value.is_finite(),
-        name,
-        value,
-        "0 or more and finite",
-    )
+    require(value >= 0.0 && value.is_finite(), name, value, "0 or more and finite")
 }
 
 #[cfg(test)]

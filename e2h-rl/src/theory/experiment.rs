@@ -63,18 +63,8 @@ pub struct Report {
 /// # Errors
 /// `OutOfRange` for fewer than two seeds and for a setting that cannot be run.
 pub fn run(plan: &Plan) -> Result<Report> {
-    require(
-        plan.convergence_seeds > 1,
-        "convergence_seeds",
-        plan.convergence_seeds,
-        "2 or more",
-    )?;
-    require(
-        plan.sample_seeds > 1,
-        "sample_seeds",
-        plan.sample_seeds,
-        "2 or more",
-    )?;
+    require(plan.convergence_seeds > 1, "convergence_seeds", plan.convergence_seeds, "2 or more")?;
+    require(plan.sample_seeds > 1, "sample_seeds", plan.sample_seeds, "2 or more")?;
     let convergence = plan.convergence.iter();
     let samples = plan.samples.iter();
     Ok(Report {

@@ -39,22 +39,14 @@ pub struct LockChain {
 impl Default for LockChain {
     /// Six doors of three keys; a wrong one throws back to the start.
     fn default() -> Self {
-        Self {
-            doors: 6,
-            keys: 3,
-            fall: 6,
-            slip: 0.0,
-            gamma: 0.9,
-        }
+        Self { doors: 6, keys: 3, fall: 6, slip: 0.0, gamma: 0.9 }
     }
 }
 
 impl LockChain {
     /// Draws the right key of each door.
     pub fn draw_keys(&self, rng: &mut Stream) -> Vec<usize> {
-        (0..self.doors)
-            .map(|_| rng.random_range(0..self.keys))
-            .collect()
+        (0..self.doors).map(|_| rng.random_range(0..self.keys)).collect()
     }
 
     /// The task that ends behind door `goal`; `keys` has the right key of each door.
@@ -68,12 +60,7 @@ impl LockChain {
         require(is_prob, "slip", self.slip, "a probability")?;
         let is_door = (1..=self.doors).contains(&goal);
         require(is_door, "goal", goal, &format!("from 1 to {}", self.doors))?;
-        require(
-            keys.len() == self.doors,
-            "number of keys",
-            keys.len(),
-            "one for each door",
-        )?;
+        require(keys.len() == self.doors, "number of keys", keys.len(), "one for each door")?;
         let mut pairs = Vec::with_capacity((self.doors + 1) * self.keys);
         for (cell, &right) in keys.iter().enumerate().take(goal) {
             pairs.extend((0..self.keys).map(|key| self.turn(cell, goal, key == right)));
@@ -90,34 +77,18 @@ impl LockChain {
         let fits = (1..=self.doors).contains(&stages);
         require(fits, "stages", stages, &format!("from 1 to {}", self.doors))?;
         (1..=stages)
-            .map(|k| {
-                Ok(Task::new(
-                    self.task((self.doors * k).div_ceil(stages), keys)?,
-                ))
-            })
+            .map(|k| Ok(Task::new(self.task((self.doors * k).div_ceil(stages), keys)?)))
             .collect()
     }
 
     /// The two ways that a turn of a key can end, given that the chosen key is right or wrong.
     fn turn(&self, cell: usize, goal: usize, is_right: bool) -> Vec<Outcome> {
         let by_chance = self.slip / self.keys as f64;
-        let opens = if is_right {
-            1.0 - self.slip + by_chance
-        } else {
-            by_chance
-        };
+        let opens = if is_right { 1.0 - self.slip + by_chance } else { by_chance };
         let reward = if cell + 1 == goal { 1.0 } else { 0.0 };
         let ways = [
-            Outcome {
-                prob: opens,
-                next: cell + 1,
-                reward,
-            },
-            Outcome {
-                prob: 1.0 - opens,
-                next: cell.saturating_sub(self.fall),
-                reward: 0.0,
-            },
+            Outcome { prob: opens, next: cell + 1, reward },
+            Outcome { prob: 1.0 - opens, next: cell.saturating_sub(self.fall), reward: 0.0 },
         ];
         ways.into_iter().filter(|way| way.prob > 0.0).collect()
     }
@@ -146,11 +117,7 @@ impl Task {
         for (state, visits) in mdp.occupancy(&policy).into_iter().enumerate() {
             weights.row_mut(state).fill(visits / mdp.n_actions() as f64);
         }
-        Self {
-            mdp,
-            q_star,
-            weights,
-        }
+        Self { mdp, q_star, weights }
     }
 
     /// `|| Q*_K - Q*_k ||_{d_K}`, `self` being the last task: the price of training on `other`.
@@ -183,20 +150,14 @@ mod tests {
     #[test]
     fn random_play_needs_a_time_that_is_exponential_in_the_doors() {
         // From the start, E = (A^H - 1) / (A - 1) * A turns; V = E[g^(turns - 1)] by one recursion backwards.
-        let chain = LockChain {
-            doors: 4,
-            ..LockChain::default()
-        };
+        let chain = LockChain { doors: 4, ..LockChain::default() };
         let mdp = chain.task(4, &[0, 1, 2, 0]).expect("a task");
         let q = mdp.policy_q(&mdp.uniform_policy());
         let start: f64 = q.row(0).iter().sum::<f64>() / 3.0;
         // V(s) = a + b V(0) with V(3) = (1 + 2 g V0) / 3, V(s) = (g V(s+1) + 2 g V0) / 3.
         let (mut a, mut b) = (1.0 / 3.0, 2.0 * chain.gamma / 3.0);
         for _ in 0..3 {
-            (a, b) = (
-                chain.gamma * a / 3.0,
-                (chain.gamma * b + 2.0 * chain.gamma) / 3.0,
-            );
+            (a, b) = (chain.gamma * a / 3.0, (chain.gamma * b + 2.0 * chain.gamma) / 3.0);
         }
         assert!((start - a / (1.0 - b)).abs() < 1e-12);
     }
@@ -216,10 +177,7 @@ mod tests {
 
     #[test]
     fn the_price_falls_to_zero_at_the_last_stage() {
-        let chain = LockChain {
-            slip: 0.1,
-            ..LockChain::default()
-        };
+        let chain = LockChain { slip: 0.1, ..LockChain::default() };
         let tasks = chain.stages(6, &[0, 1, 2, 0, 1, 2]).expect("stages");
         let prices: Vec<f64> = tasks.iter().map(|task| tasks[5].price_of(task)).collect();
         assert!(prices[..5].iter().all(|&price| price > 0.0));
@@ -228,10 +186,7 @@ mod tests {
 
     #[test]
     fn slips_open_doors_as_often_as_they_should() {
-        let chain = LockChain {
-            slip: 0.3,
-            ..LockChain::default()
-        };
+        let chain = LockChain { slip: 0.3, ..LockChain::default() };
         let mdp = chain.task(6, &[0; 6]).expect("a task");
         assert!((mdp.outcomes(2, 0)[0].prob - 0.8).abs() < 1e-12);
         assert!((mdp.outcomes(2, 1)[0].prob - 0.1).abs() < 1e-12);

@@ -33,10 +33,7 @@ impl Table {
     /// When `n_actions` is 0.
     pub fn filled(n_states: usize, n_actions: usize, value: f64) -> Self {
         assert!(n_actions > 0, "a table has 1 action or more, got 0");
-        Self {
-            n_actions,
-            values: vec![value; n_states * n_actions],
-        }
+        Self { n_actions, values: vec![value; n_states * n_actions] }
     }
 
     /// The values of one state, one an action.
@@ -56,17 +53,13 @@ impl Table {
 
     /// `|| self - other ||_inf`.
     pub fn sup_distance(&self, other: &Self) -> f64 {
-        self.differences(other)
-            .fold(0.0, |most, gap| most.max(gap.abs()))
+        self.differences(other).fold(0.0, |most, gap| most.max(gap.abs()))
     }
 
     /// `|| self - other ||_d = sqrt(sum d (self - other)^2)`, `d` being `weights` that sum to 1.
     pub fn distance(&self, other: &Self, weights: &Self) -> f64 {
         let squares = self.differences(other).zip(&weights.values);
-        squares
-            .map(|(gap, weight)| weight * gap * gap)
-            .sum::<f64>()
-            .sqrt()
+        squares.map(|(gap, weight)| weight * gap * gap).sum::<f64>().sqrt()
     }
 
     fn differences(&self, other: &Self) -> impl Iterator<Item = f64> {
@@ -107,19 +100,9 @@ impl Mdp {
         start: usize,
         outcomes: Vec<Vec<Outcome>>,
     ) -> Result<Self> {
-        require(
-            gamma > 0.0 && gamma < 1.0,
-            "gamma",
-            gamma,
-            "over 0 and under 1",
-        )?;
+        require(gamma > 0.0 && gamma < 1.0, "gamma", gamma, "over 0 and under 1")?;
         let whole = n_actions > 0 && outcomes.len().is_multiple_of(n_actions);
-        require(
-            whole,
-            "number of pairs",
-            outcomes.len(),
-            "a multiple of the number of actions",
-        )?;
+        require(whole, "number of pairs", outcomes.len(), "a multiple of the number of actions")?;
         let n_states = outcomes.len() / n_actions;
         require(start < n_states, "start", start, "a state")?;
         for pair in outcomes.iter().flatten() {
@@ -141,12 +124,7 @@ impl Mdp {
                 )?;
             }
         }
-        Ok(Self {
-            n_actions,
-            gamma,
-            start,
-            outcomes,
-        })
+        Ok(Self { n_actions, gamma, start, outcomes })
     }
 
     /// S, the number of states.
@@ -188,9 +166,7 @@ impl Mdp {
     pub fn policy_q(&self, policy: &Table) -> Table {
         let n = self.n_states();
         let mut system = self.identity_less_discounted(policy);
-        let mut values: Vec<f64> = (0..n)
-            .map(|state| self.mean_reward(policy, state))
-            .collect();
+        let mut values: Vec<f64> = (0..n).map(|state| self.mean_reward(policy, state)).collect();
         solve(&mut system, &mut values);
         self.back_up(&values)
     }
@@ -205,19 +181,12 @@ impl Mdp {
             for state in 0..self.n_states() {
                 let row = q.row(state);
                 let best = argmax(row);
-                let value: f64 = row
-                    .iter()
-                    .zip(policy.row(state))
-                    .map(|(q, prob)| q * prob)
-                    .sum();
+                let value: f64 = row.iter().zip(policy.row(state)).map(|(q, prob)| q * prob).sum();
                 gain = gain.max(row[best] - value);
                 improved.row_mut(state).fill(0.0);
                 improved.row_mut(state)[best] = 1.0;
             }
-            let scale = q
-                .values
-                .iter()
-                .fold(1.0f64, |most, value| most.max(value.abs()));
+            let scale = q.values.iter().fold(1.0f64, |most, value| most.max(value.abs()));
             if gain <= 1e-13 * scale {
                 return q;
             }
@@ -230,9 +199,8 @@ impl Mdp {
     pub fn occupancy(&self, policy: &Table) -> Vec<f64> {
         let n = self.n_states();
         let system = self.identity_less_discounted(policy);
-        let mut transposed: Vec<Vec<f64>> = (0..n)
-            .map(|i| (0..n).map(|j| system[j][i]).collect())
-            .collect();
+        let mut transposed: Vec<Vec<f64>> =
+            (0..n).map(|i| (0..n).map(|j| system[j][i]).collect()).collect();
         let mut visits = vec![0.0; n];
         visits[self.start] = 1.0;
         solve(&mut transposed, &mut visits);
@@ -249,14 +217,9 @@ impl Mdp {
     fn back_up(&self, values: &[f64]) -> Table {
         let mean = |pair: &Vec<Outcome>| {
             let terms = pair.iter();
-            terms
-                .map(|way| way.prob * (way.reward + self.gamma * values[way.next]))
-                .sum()
+            terms.map(|way| way.prob * (way.reward + self.gamma * values[way.next])).sum()
         };
-        Table {
-            n_actions: self.n_actions,
-            values: self.outcomes.iter().map(mean).collect(),
-        }
+        Table { n_actions: self.n_actions, values: self.outcomes.iter().map(mean).collect() }
     }
 
     fn mean_reward(&self, policy: &Table, state: usize) -> f64 {
@@ -296,9 +259,7 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64]) {
     for column in 0..n {
         let below = column..n;
         let size = |&row: &usize| matrix[row][column].abs();
-        let pivot = below
-            .max_by(|a, b| size(a).total_cmp(&size(b)))
-            .unwrap_or(column);
+        let pivot = below.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(column);
         matrix.swap(column, pivot);
         right.swap(column, pivot);
         for row in column + 1..n {
@@ -313,9 +274,7 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64]) {
         }
     }
     for row in (0..n).rev() {
-        let known: f64 = (row + 1..n)
-            .map(|column| matrix[row][column] * right[column])
-            .sum();
+        let known: f64 = (row + 1..n).map(|column| matrix[row][column] * right[column]).sum();
         right[row] = (right[row] - known) / matrix[row][row];
     }
 }

@@ -27,12 +27,7 @@ const FLOOR: f64 = 1e-4;
 pub fn win_boundary(report: &Report) -> Result<String> {
     let mut chart = Chart::new(
         "Where a curriculum needs fewer samples: over the line of its K",
-        Axis::linear(
-            "e l, the root of the growth of cost from stage to stage",
-            0.6,
-            3.4,
-            0.4,
-        ),
+        Axis::linear("e l, the root of the growth of cost from stage to stage", 0.6, 3.4, 0.4),
         Axis::log("m, direct cost over cost of the last stage", 0.1, 100.0),
     );
     for stages in 2..=6 {
@@ -45,10 +40,7 @@ pub fn win_boundary(report: &Report) -> Result<String> {
     }
     for result in &report.samples {
         if let Some(fit) = result.held_fit {
-            chart.dot(
-                &result.name,
-                (fit.accuracy_ratio * fit.scale_ratio, fit.direct_cost),
-            );
+            chart.dot(&result.name, (fit.accuracy_ratio * fit.scale_ratio, fit.direct_cost));
         }
     }
     Ok(chart.finish())
@@ -59,18 +51,12 @@ pub fn error_against_bound(report: &Report) -> String {
     let mut chart = Chart::new(
         "Error of a stage against its bound: under the line the bound holds",
         Axis::log("bound on the error of the stage", 0.01, 100.0),
-        Axis::log(
-            "measured error (at the lower edge: 1e-4 or less)",
-            FLOOR,
-            10.0,
-        ),
+        Axis::log("measured error (at the lower edge: 1e-4 or less)", FLOOR, 10.0),
     );
     chart.line("error = bound", &[(0.01, 0.01), (10.0, 10.0)]);
     for result in &report.convergence {
-        let points = result
-            .stages
-            .iter()
-            .map(|stage| (stage.bound.mean, stage.error.mean.max(FLOOR)));
+        let points =
+            result.stages.iter().map(|stage| (stage.bound.mean, stage.error.mean.max(FLOOR)));
         chart.dots(&result.name, &points.collect::<Vec<_>>());
     }
     chart.finish()
@@ -78,28 +64,17 @@ pub fn error_against_bound(report: &Report) -> String {
 
 /// Samples to the accuracy against the number of stages, with 95% intervals.
 pub fn samples_against_stages(report: &Report) -> String {
-    let most = report
-        .plan
-        .samples
-        .iter()
-        .map(|setting| setting.max_stages)
-        .max()
-        .unwrap_or(1);
+    let most = report.plan.samples.iter().map(|setting| setting.max_stages).max().unwrap_or(1);
     let mut chart = Chart::new(
         "Samples to reach the accuracy; K = 1 is learning directly",
         Axis::linear("K, number of stages", 0.5, f64::from(most) + 0.5, 1.0),
         Axis::log("samples", 1e3, 1e7),
     );
     for result in &report.samples {
-        let points = result
-            .rows
-            .iter()
-            .map(|row| (f64::from(row.stages), row.samples));
+        let points = result.rows.iter().map(|row| (f64::from(row.stages), row.samples));
         let points: Vec<_> = points.collect();
-        let means: Vec<_> = points
-            .iter()
-            .map(|(stages, samples)| (*stages, samples.mean))
-            .collect();
+        let means: Vec<_> =
+            points.iter().map(|(stages, samples)| (*stages, samples.mean)).collect();
         chart.line(&result.name, &means);
         for (stages, samples) in points {
             chart.whisker(stages, samples.low(), samples.high());
@@ -116,15 +91,10 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let mut plan = Plan {
-            root: RootSeed(1),
-            convergence_seeds: 2,
-            sample_seeds: 2,
-            ..Plan::default()
-        };
+        let mut plan =
+            Plan { root: RootSeed(1), convergence_seeds: 2, sample_seeds: 2, ..Plan::default() };
         plan.convergence.truncate(2);
-        plan.samples
-            .retain(|setting| setting.name.starts_with("walk"));
+        plan.samples.retain(|setting| setting.name.starts_with("walk"));
         run(&plan).expect("it runs")
     }
 
@@ -138,10 +108,7 @@ mod tests {
         ];
         for figure in &figures {
             assert!(figure.starts_with("<svg ") && figure.ends_with("</svg>\n"));
-            assert!(
-                !figure.contains("NaN") && !figure.contains("inf"),
-                "{figure}"
-            );
+            assert!(!figure.contains("NaN") && !figure.contains("inf"), "{figure}");
             let count = |tag: &str| figure.matches(tag).count();
             assert_eq!(count("<g"), count("</g>"));
             assert_eq!(count("<text"), count("</text>"));

@@ -39,11 +39,7 @@ pub struct AdaRftConfig {
 
 impl Default for AdaRftConfig {
     fn default() -> Self {
-        Self {
-            eta: 50.0,
-            alpha: 2.0,
-            beta: 0.5,
-        }
+        Self { eta: 50.0, alpha: 2.0, beta: 0.5 }
     }
 }
 
@@ -75,11 +71,7 @@ impl AdaRft {
         checks.at_least_one("n_levels", n_levels as u64);
         checks.extend(config.problems());
         checks.into_result()?;
-        Ok(Self {
-            config,
-            n_levels,
-            target: 0.0,
-        })
+        Ok(Self { config, n_levels, target: 0.0 })
     }
 }
 
@@ -100,9 +92,8 @@ impl Curriculum for AdaRft {
     }
 
     fn observe(&mut self, _step: u64, groups: &[GroupOutcome]) {
-        let pass_rates: Vec<f64> = usable(self.n_levels, groups)
-            .map(GroupOutcome::pass_rate)
-            .collect();
+        let pass_rates: Vec<f64> =
+            usable(self.n_levels, groups).map(GroupOutcome::pass_rate).collect();
         if pass_rates.is_empty() {
             return;
         }

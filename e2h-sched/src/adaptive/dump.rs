@@ -35,10 +35,7 @@ pub struct DumpConfig {
 
 impl Default for DumpConfig {
     fn default() -> Self {
-        Self {
-            window: 300,
-            tau: 0.1,
-        }
+        Self { window: 300, tau: 0.1 }
     }
 }
 
@@ -85,20 +82,14 @@ impl Dump {
         checks.at_least_one("n_levels", n_levels as u64);
         checks.extend(config.problems());
         checks.into_result()?;
-        Ok(Self {
-            config,
-            arms: vec![Arm::default(); n_levels],
-        })
+        Ok(Self { config, arms: vec![Arm::default(); n_levels] })
     }
 
     fn bounds(&self) -> Vec<f64> {
         let total: u64 = self.arms.iter().map(|arm| arm.n_groups).sum();
         let log_total = ((total + 1) as f64).ln();
         let bonus = |arm: &Arm| (2.0 * log_total / (arm.n_groups + 1) as f64).sqrt();
-        self.arms
-            .iter()
-            .map(|arm| arm.mean() + bonus(arm))
-            .collect()
+        self.arms.iter().map(|arm| arm.mean() + bonus(arm)).collect()
     }
 }
 
@@ -153,10 +144,7 @@ mod tests {
         // |A| = 1 and 0 at level 0; nothing at level 1.
         rule.observe(0, &[group(0, 2, 4), group(0, 0, 4)]);
         let log_total = 3.0f64.ln();
-        let expected = [
-            0.5 + (2.0 * log_total / 3.0).sqrt(),
-            (2.0 * log_total).sqrt(),
-        ];
+        let expected = [0.5 + (2.0 * log_total / 3.0).sqrt(), (2.0 * log_total).sqrt()];
         for (bound, expected) in rule.bounds().iter().zip(expected) {
             assert!((bound - expected).abs() < 1e-15);
         }
@@ -164,10 +152,7 @@ mod tests {
 
     #[test]
     fn the_window_forgets_what_is_old() {
-        let config = DumpConfig {
-            window: 2,
-            ..DumpConfig::default()
-        };
+        let config = DumpConfig { window: 2, ..DumpConfig::default() };
         let mut rule = Dump::new(1, config).expect("valid");
         rule.observe(0, &[group(0, 2, 4), group(0, 0, 4), group(0, 0, 4)]);
         assert_eq!(rule.arms[0].mean(), 0.0);

@@ -63,13 +63,7 @@ pub struct E2hAConfig {
 
 impl Default for E2hAConfig {
     fn default() -> Self {
-        Self {
-            gamma: 0.9,
-            prior_groups: 0.5,
-            probe: 4.0,
-            pull: 4.0,
-            explore: 0.1,
-        }
+        Self { gamma: 0.9, prior_groups: 0.5, probe: 4.0, pull: 4.0, explore: 0.1 }
     }
 }
 
@@ -126,11 +120,7 @@ impl E2hA {
         checks.at_least_one("total_steps", total_steps);
         checks.extend(config.problems());
         checks.into_result()?;
-        Ok(Self {
-            config,
-            total_steps,
-            evidence: vec![Evidence::default(); n_levels],
-        })
+        Ok(Self { config, total_steps, evidence: vec![Evidence::default(); n_levels] })
     }
 
     /// What the rule believes of each level now.
@@ -225,11 +215,8 @@ mod tests {
     /// A rule that has seen `n_correct[i]` of 8 at level i for 60 steps.
     fn after(n_correct: &[u32]) -> E2hA {
         let mut rule = rule(n_correct.len());
-        let groups: Vec<GroupOutcome> = n_correct
-            .iter()
-            .enumerate()
-            .map(|(level, &n)| group(level as u16, n, 8))
-            .collect();
+        let groups: Vec<GroupOutcome> =
+            n_correct.iter().enumerate().map(|(level, &n)| group(level as u16, n, 8)).collect();
         (0..60).for_each(|step| rule.observe(step, &groups));
         rule
     }
@@ -254,10 +241,7 @@ mod tests {
     fn mastered_levels_fade_to_the_floor() {
         let probs = after(&[8, 8, 4, 0]).probs(60);
         let floor = E2hAConfig::default().explore / 4.0;
-        assert!(
-            probs[0] < floor + 0.03 && probs[1] < floor + 0.03,
-            "{probs:?}"
-        );
+        assert!(probs[0] < floor + 0.03 && probs[1] < floor + 0.03, "{probs:?}");
         assert!(probs[2] > 0.5, "{probs:?}");
     }
 

@@ -64,11 +64,9 @@ impl Default for GroupDroConfig {
 impl GroupDroConfig {
     pub(crate) fn problems(&self) -> Vec<Error> {
         let mut checks = Checks::default();
-        for (name, weight) in [
-            ("w_dro", self.w_dro),
-            ("w_sec", self.w_sec),
-            ("w_gaussian", self.w_gaussian),
-        ] {
+        for (name, weight) in
+            [("w_dro", self.w_dro), ("w_sec", self.w_sec), ("w_gaussian", self.w_gaussian)]
+        {
             checks.within(name, weight, 0.0, f64::MAX);
         }
         let sum = self.w_dro + self.w_sec + self.w_gaussian;
@@ -112,10 +110,7 @@ impl GroupDro {
         Ok(Self {
             config,
             total_steps,
-            state: State {
-                log_g: vec![0.0; n_levels],
-                q: vec![0.0; n_levels],
-            },
+            state: State { log_g: vec![0.0; n_levels], q: vec![0.0; n_levels] },
         })
     }
 }
@@ -180,11 +175,8 @@ mod tests {
 
     #[test]
     fn the_worst_level_gains_by_the_exponential_rule() {
-        let mut rule = rule(GroupDroConfig {
-            w_sec: 0.0,
-            w_gaussian: 0.0,
-            ..GroupDroConfig::default()
-        });
+        let mut rule =
+            rule(GroupDroConfig { w_sec: 0.0, w_gaussian: 0.0, ..GroupDroConfig::default() });
         rule.observe(0, &[group(0, 4, 4), group(1, 1, 4)]);
         // g_0 = exp(0.1 * 0), g_1 = exp(0.1 * 0.75).
         let expected = 1.0 / (1.0 + 0.075f64.exp());
@@ -201,12 +193,8 @@ mod tests {
 
     #[test]
     fn weights_that_are_all_zero_are_refused() {
-        let config = GroupDroConfig {
-            w_dro: 0.0,
-            w_sec: 0.0,
-            w_gaussian: 0.0,
-            ..GroupDroConfig::default()
-        };
+        let config =
+            GroupDroConfig { w_dro: 0.0, w_sec: 0.0, w_gaussian: 0.0, ..GroupDroConfig::default() };
         assert!(GroupDro::new(2, 10, config).is_err());
     }
 

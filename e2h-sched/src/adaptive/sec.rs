@@ -31,10 +31,7 @@ pub struct SecConfig {
 
 impl Default for SecConfig {
     fn default() -> Self {
-        Self {
-            alpha: 0.5,
-            tau: 1.0,
-        }
+        Self { alpha: 0.5, tau: 1.0 }
     }
 }
 
@@ -65,10 +62,7 @@ impl Sec {
         checks.at_least_one("n_levels", n_levels as u64);
         checks.extend(config.problems());
         checks.into_result()?;
-        Ok(Self {
-            config,
-            q: vec![0.0; n_levels],
-        })
+        Ok(Self { config, q: vec![0.0; n_levels] })
     }
 }
 
@@ -143,10 +137,7 @@ mod tests {
 
     #[test]
     fn an_alpha_over_one_is_refused() {
-        let config = SecConfig {
-            alpha: 1.5,
-            ..SecConfig::default()
-        };
+        let config = SecConfig { alpha: 1.5, ..SecConfig::default() };
         assert!(Sec::new(2, config).is_err());
     }
 }

@@ -34,11 +34,7 @@ pub struct ThresholdConfig {
 
 impl Default for ThresholdConfig {
     fn default() -> Self {
-        Self {
-            raise: 0.7,
-            lower: 0.3,
-            window: 32,
-        }
+        Self { raise: 0.7, lower: 0.3, window: 32 }
     }
 }
 
@@ -78,11 +74,7 @@ impl Threshold {
         checks.at_least_one("n_levels", n_levels as u64);
         checks.extend(config.problems());
         checks.into_result()?;
-        Ok(Self {
-            config,
-            n_levels,
-            state: State::default(),
-        })
+        Ok(Self { config, n_levels, state: State::default() })
     }
 }
 
@@ -118,10 +110,7 @@ impl Curriculum for Threshold {
         } else {
             state.level
         };
-        *state = State {
-            level,
-            ..State::default()
-        };
+        *state = State { level, ..State::default() };
     }
 
     fn state(&self) -> Value {
@@ -141,10 +130,7 @@ mod tests {
     use crate::adaptive::fixture::{assert_exact_state, group};
 
     fn rule(window: u64) -> Threshold {
-        let config = ThresholdConfig {
-            window,
-            ..ThresholdConfig::default()
-        };
+        let config = ThresholdConfig { window, ..ThresholdConfig::default() };
         Threshold::new(3, config).expect("valid")
     }
 

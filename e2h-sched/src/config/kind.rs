@@ -118,16 +118,9 @@ impl Kind {
             Self::Sec => &["alpha", "tau"],
             Self::AdaRft => &["eta", "alpha", "beta"],
             Self::Dump => &["window", "tau"],
-            Self::GroupDro => &[
-                "w_dro",
-                "w_sec",
-                "w_gaussian",
-                "dro_rate",
-                "alpha",
-                "tau",
-                "mu_exp",
-                "sigma",
-            ],
+            Self::GroupDro => {
+                &["w_dro", "w_sec", "w_gaussian", "dro_rate", "alpha", "tau", "mu_exp", "sigma"]
+            }
             Self::Threshold => &["raise", "lower", "window"],
             Self::E2hA => &["gamma", "prior_groups", "probe", "pull", "explore"],
         }

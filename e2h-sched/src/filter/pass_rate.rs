@@ -25,10 +25,7 @@ pub struct PassRateFilter {
 
 impl Default for PassRateFilter {
     fn default() -> Self {
-        Self {
-            low: 0.01,
-            high: 0.99,
-        }
+        Self { low: 0.01, high: 0.99 }
     }
 }
 

@@ -35,12 +35,7 @@ pub struct Pools {
 
 impl Default for Pools {
     fn default() -> Self {
-        Self {
-            low: 0.25,
-            high: 0.75,
-            weight: 0.2,
-            last: BTreeMap::new(),
-        }
+        Self { low: 0.25, high: 0.75, weight: 0.2, last: BTreeMap::new() }
     }
 }
 
@@ -55,18 +50,12 @@ impl Pools {
         checks.within("filter.low", low, 0.0, high);
         checks.within("filter.weight", weight, 0.0, 1.0);
         checks.into_result()?;
-        Ok(Self {
-            low,
-            high,
-            weight,
-            last: BTreeMap::new(),
-        })
+        Ok(Self { low, high, weight, last: BTreeMap::new() })
     }
 
     pub(super) fn observe(&mut self, groups: &[GroupOutcome]) {
         for group in groups.iter().filter(|group| !group.rewards.is_empty()) {
-            self.last
-                .insert((group.level, group.item), group.pass_rate());
+            self.last.insert((group.level, group.item), group.pass_rate());
         }
     }
 
@@ -79,20 +68,14 @@ impl Pools {
 
     pub(super) fn state(&self) -> Value {
         // JSON keys are texts, so the table is written as a list.
-        let rows: Vec<(Level, u64, f64)> = self
-            .last
-            .iter()
-            .map(|(&(level, item), &rate)| (level, item, rate))
-            .collect();
+        let rows: Vec<(Level, u64, f64)> =
+            self.last.iter().map(|(&(level, item), &rate)| (level, item, rate)).collect();
         state::save(&rows)
     }
 
     pub(super) fn restore(&mut self, saved: &Value) -> Result<()> {
         let rows: Vec<(Level, u64, f64)> = state::load("the pools filter", saved, |_| true)?;
-        self.last = rows
-            .into_iter()
-            .map(|(level, item, rate)| ((level, item), rate))
-            .collect();
+        self.last = rows.into_iter().map(|(level, item, rate)| ((level, item), rate)).collect();
         Ok(())
     }
 }

@@ -37,12 +37,7 @@ pub struct VcrlConfig {
 
 impl Default for VcrlConfig {
     fn default() -> Self {
-        Self {
-            kappa_start: 0.3,
-            kappa: 0.8,
-            warmup_steps: 20,
-            memory: 512,
-        }
+        Self { kappa_start: 0.3, kappa: 0.8, warmup_steps: 20, memory: 512 }
     }
 }
 
@@ -76,11 +71,7 @@ pub fn normalised_variance(group: &GroupOutcome) -> f64 {
     let size = group.rewards.len() as u64;
     let right = u64::from(group.n_correct).min(size);
     let largest = (size / 2) * size.div_ceil(2);
-    if largest == 0 {
-        0.0
-    } else {
-        (right * (size - right)) as f64 / largest as f64
-    }
+    if largest == 0 { 0.0 } else { (right * (size - right)) as f64 / largest as f64 }
 }
 
 impl Vcrl {
@@ -92,10 +83,7 @@ impl Vcrl {
         let mut checks = Checks::default();
         checks.extend(config.problems());
         checks.into_result()?;
-        Ok(Self {
-            config,
-            memory: Vec::new(),
-        })
+        Ok(Self { config, memory: Vec::new() })
     }
 
     pub(super) fn keeps(&self, step: u64, group: &GroupOutcome) -> bool {
@@ -158,18 +146,12 @@ mod tests {
     use crate::adaptive::fixture::group;
 
     fn vcrl(memory: u64) -> Vcrl {
-        let config = VcrlConfig {
-            memory,
-            ..VcrlConfig::default()
-        };
+        let config = VcrlConfig { memory, ..VcrlConfig::default() };
         Vcrl::new(config).expect("valid")
     }
 
     fn item(item: u64, n_correct: u32) -> GroupOutcome {
-        GroupOutcome {
-            item,
-            ..group(0, n_correct, 8)
-        }
+        GroupOutcome { item, ..group(0, n_correct, 8) }
     }
 
     #[test]
@@ -193,9 +175,7 @@ mod tests {
     fn a_refill_takes_the_highest_variance_and_the_oldest_among_equals() {
         let mut vcrl = vcrl(8);
         vcrl.observe(0, &[item(1, 2), item(2, 4), item(3, 4), item(4, 0)]);
-        let order: Vec<u64> = std::iter::from_fn(|| vcrl.refill())
-            .map(|(_, i)| i)
-            .collect();
+        let order: Vec<u64> = std::iter::from_fn(|| vcrl.refill()).map(|(_, i)| i).collect();
         assert_eq!(order, [2, 3, 1]);
     }
 
@@ -203,9 +183,7 @@ mod tests {
     fn a_full_memory_forgets_its_lowest_priority() {
         let mut vcrl = vcrl(2);
         vcrl.observe(0, &[item(1, 4), item(2, 2), item(3, 3)]);
-        let order: Vec<u64> = std::iter::from_fn(|| vcrl.refill())
-            .map(|(_, i)| i)
-            .collect();
+        let order: Vec<u64> = std::iter::from_fn(|| vcrl.refill()).map(|(_, i)| i).collect();
         assert_eq!(order, [1, 3]);
     }
 

@@ -103,15 +103,11 @@ impl Learner {
 
     /// A group of `size` rollouts of one problem, with GRPO's advantages.
     pub fn attempt(&self, pick: Pick, size: u32, rng: &mut Stream) -> GroupOutcome {
-        let Pick {
-            level: Level(level),
-            item,
-        } = pick;
+        let Pick { level: Level(level), item } = pick;
         let own = self.items[usize::from(level)][item as usize];
         let chance = self.chance(usize::from(level), own);
-        let rewards: Vec<f64> = (0..size)
-            .map(|_| f64::from(u8::from(rng.random::<f64>() < chance)))
-            .collect();
+        let rewards: Vec<f64> =
+            (0..size).map(|_| f64::from(u8::from(rng.random::<f64>() < chance))).collect();
         let n = f64::from(size);
         let mean = rewards.iter().sum::<f64>() / n;
         let squares: f64 = rewards.iter().map(|reward| (reward - mean).powi(2)).sum();
@@ -153,10 +149,7 @@ mod tests {
     use crate::adaptive::fixture::group;
 
     fn learner(forgetting: f64) -> Learner {
-        let config = LearnerConfig {
-            forgetting,
-            ..LearnerConfig::default()
-        };
+        let config = LearnerConfig { forgetting, ..LearnerConfig::default() };
         Learner::new(&config, RootSeed(1))
     }
 
@@ -165,11 +158,7 @@ mod tests {
         let mut learner = learner(0.0);
         learner.learn(&[&group(1, 2, 4)], 8);
         for (skill, expected) in learner.skills.iter().zip([0.5, 1.0, 0.5, 0.25]) {
-            assert!(
-                (skill - 0.1 / 8.0 * expected).abs() < 1e-15,
-                "{:?}",
-                learner.skills
-            );
+            assert!((skill - 0.1 / 8.0 * expected).abs() < 1e-15, "{:?}", learner.skills);
         }
     }
 

@@ -16,10 +16,7 @@ impl Interval {
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
         if values.is_empty() {
-            return Self {
-                mean: 0.0,
-                half_width: 0.0,
-            };
+            return Self { mean: 0.0, half_width: 0.0 };
         }
         let mean = values.iter().sum::<f64>() / n;
         let half_width = if values.len() < 2 {
@@ -65,10 +62,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_shown_in_percent() {
-        let interval = Interval {
-            mean: 0.41,
-            half_width: 0.0123,
-        };
+        let interval = Interval { mean: 0.41, half_width: 0.0123 };
         assert_eq!(interval.to_string(), "41.0 \u{b1}1.2");
     }
 }

@@ -40,9 +40,7 @@ struct Args {
 
 impl Case {
     fn config(&self) -> ScheduleConfig {
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == self.schedule);
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == self.schedule);
         ScheduleConfig {
             mu_exp: self.args.mu_exp,
             sigma: self.args.sigma,

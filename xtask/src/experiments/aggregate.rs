@@ -167,12 +167,7 @@ fn task_results(experiment: &Experiment, task: &str, runs: &[&Summary]) -> Optio
 }
 
 fn head(level: &Level) -> LevelHead {
-    LevelHead {
-        level: level.level,
-        label: level.label.clone(),
-        ood: level.ood,
-        n: level.n,
-    }
+    LevelHead { level: level.level, label: level.label.clone(), ood: level.ood, n: level.n }
 }
 
 fn schedule_results(name: &str, levels: &[LevelHead], runs: &[&Summary]) -> ScheduleResults {
@@ -216,16 +211,9 @@ fn paired(
     own: &BTreeMap<u64, f64>,
     baseline: &BTreeMap<u64, f64>,
 ) -> Option<Paired> {
-    let by_seed: BTreeMap<u64, f64> = own
-        .iter()
-        .filter_map(|(seed, value)| Some((*seed, value - baseline.get(seed)?)))
-        .collect();
+    let by_seed: BTreeMap<u64, f64> =
+        own.iter().filter_map(|(seed, value)| Some((*seed, value - baseline.get(seed)?))).collect();
     let differences: Vec<f64> = by_seed.values().copied().collect();
     let interval = Interval::of(&differences)?;
-    Some(Paired {
-        schedule: schedule.to_owned(),
-        by_seed,
-        interval,
-        p_value: interval.p_of_zero(),
-    })
+    Some(Paired { schedule: schedule.to_owned(), by_seed, interval, p_value: interval.p_of_zero() })
 }

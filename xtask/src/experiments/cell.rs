@@ -73,8 +73,7 @@ fn has_checkpoint(folder: &Path) -> bool {
 }
 
 fn beside(cell: &Cell, extension: &str) -> PathBuf {
-    cell.folder
-        .with_file_name(format!("seed-{}.{extension}", cell.seed))
+    cell.folder.with_file_name(format!("seed-{}.{extension}", cell.seed))
 }
 
 /// Runs `cell` to its end: begins it, or goes on from its last checkpoint.
@@ -83,11 +82,7 @@ fn beside(cell: &Cell, extension: &str) -> PathBuf {
 pub(super) fn run(root: &Path, bin: &Path, cell: &Cell) -> Result<End> {
     let args = match state(cell)? {
         State::Done => return Ok(End::Done),
-        State::Begun => vec![
-            "train".into(),
-            "--resume".into(),
-            cell.folder.clone().into(),
-        ],
+        State::Begun => vec!["train".into(), "--resume".into(), cell.folder.clone().into()],
         State::Fresh => begin(cell)?,
     };
     let log = beside(cell, "log");
@@ -121,10 +116,7 @@ fn begin(cell: &Cell) -> Result<Vec<OsString>> {
         fs::create_dir_all(parent)
             .with_context(|| format!("cannot create {}", parent.display()))?;
     }
-    super::write(
-        &beside(cell, "args.json"),
-        &serde_json::to_string(&cell.args)?,
-    )?;
+    super::write(&beside(cell, "args.json"), &serde_json::to_string(&cell.args)?)?;
     let mut args: Vec<OsString> = cell.args.iter().map(OsString::from).collect();
     args.extend(["--run-dir".into(), cell.folder.clone().into()]);
     Ok(args)

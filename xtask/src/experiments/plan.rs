@@ -112,10 +112,7 @@ impl Experiment {
         }
         ensure!(!experiment.seeds.is_empty(), "there is no seed");
         let distinct: BTreeSet<u64> = experiment.seeds.iter().copied().collect();
-        ensure!(
-            distinct.len() == experiment.seeds.len(),
-            "a seed is there twice"
-        );
+        ensure!(distinct.len() == experiment.seeds.len(), "a seed is there twice");
         ensure!(
             schedules.contains(&&experiment.baseline[..]),
             "the baseline `{}` is none of the schedules {}",
@@ -132,9 +129,7 @@ impl Experiment {
         quick: bool,
         n_seeds: Option<usize>,
     ) -> Result<Vec<Cell>> {
-        let n_seeds = n_seeds
-            .or(self.quick.seeds.filter(|_| quick))
-            .unwrap_or(self.seeds.len());
+        let n_seeds = n_seeds.or(self.quick.seeds.filter(|_| quick)).unwrap_or(self.seeds.len());
         ensure!(
             (1..=self.seeds.len()).contains(&n_seeds),
             "asked for {n_seeds} seeds, the experiment lists {}",

@@ -16,11 +16,7 @@ pub(super) fn markdown(results: &Results) -> String {
         text += &format!("\n## {}\n\nGreedy accuracy.\n\n", task.task);
         text += &level_table(task, |measures| measures.accuracy.as_ref());
         let has_pass = |measures: &Measures| measures.pass_at_k.is_some();
-        if task
-            .schedules
-            .iter()
-            .any(|schedule| schedule.levels.iter().any(has_pass))
-        {
+        if task.schedules.iter().any(|schedule| schedule.levels.iter().any(has_pass)) {
             text += "\nPass@k.\n\n";
             text += &level_table(task, |measures| measures.pass_at_k.as_ref());
         }
@@ -78,16 +74,9 @@ fn paired_table(task: &TaskResults, baseline: &str) -> String {
     if task.paired.is_empty() {
         return String::new();
     }
-    let hard = task
-        .levels
-        .iter()
-        .find(|level| level.level == task.hard_level);
+    let hard = task.levels.iter().find(|level| level.level == task.hard_level);
     let label = hard.map_or("", |level| &level.label);
-    let mut rows = vec![
-        ["schedule", "difference", "p", "seeds"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![["schedule", "difference", "p", "seeds"].map(str::to_owned).to_vec()];
     for paired in &task.paired {
         rows.push(vec![
             paired.schedule.clone(),

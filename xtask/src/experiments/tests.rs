@@ -36,14 +36,7 @@ fn experiment(schedules: &[&str]) -> Experiment {
 }
 
 fn args(jobs: usize) -> Args {
-    Args {
-        name: "test".to_owned(),
-        quick: false,
-        seeds: None,
-        jobs,
-        collect: false,
-        bin: None,
-    }
+    Args { name: "test".to_owned(), quick: false, seeds: None, jobs, collect: false, bin: None }
 }
 
 fn fake() -> PathBuf {
@@ -53,12 +46,7 @@ fn fake() -> PathBuf {
 fn run_grid(experiment: &Experiment, folder: &Path, jobs: usize) -> Result<Results> {
     let cells = experiment.cells(folder, false, None)?;
     let args = args(jobs);
-    let grid = Grid {
-        experiment,
-        args: &args,
-        folder,
-        cells: &cells,
-    };
+    let grid = Grid { experiment, args: &args, folder, cells: &cells };
     grid.run(folder, &fake())?;
     grid.collect()
 }
@@ -103,10 +91,7 @@ fn a_cell_has_the_arguments_of_its_place_in_the_grid() {
         "train --config countdown.toml --set seed=2 --set schedule.kind=\"gaussian\" \
          --set train.steps=2"
     );
-    assert_eq!(
-        cells[3].folder,
-        Path::new("results/test/cells/countdown/gaussian/seed-2")
-    );
+    assert_eq!(cells[3].folder, Path::new("results/test/cells/countdown/gaussian/seed-2"));
 }
 
 #[test]
@@ -155,10 +140,7 @@ fn a_grid_runs_what_is_not_done_and_goes_on_with_what_is_begun() {
     assert!(read(&folder.0.join("table.md")).contains("| gaussian | 50.0 ± 0.0 | 2 |"));
     let json: serde_json::Value =
         serde_json::from_str(&read(&folder.0.join("results.json"))).expect("JSON");
-    assert_eq!(
-        json["tasks"][0]["schedules"][1]["levels"][0]["accuracy"]["by_seed"]["2"],
-        0.5
-    );
+    assert_eq!(json["tasks"][0]["schedules"][1]["levels"][0]["accuracy"]["by_seed"]["2"], 0.5);
 }
 
 #[test]
@@ -209,11 +191,7 @@ fn summary(schedule: &str, seed: u64, hard: f64) -> Summary {
         seed,
         steps: 300,
         wall_s: 90.0,
-        levels: vec![
-            level(0, false, 0.75),
-            level(1, false, hard),
-            level(2, true, 0.0),
-        ],
+        levels: vec![level(0, false, 0.75), level(1, false, hard), level(2, true, 0.0)],
     }
 }
 

@@ -18,10 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("e2h-sched", &["e2h-core"]),
     ("e2h-model", &["e2h-core"]),
     ("e2h-rl", &["e2h-core", "e2h-model"]),
-    (
-        "e2h-cli",
-        &["e2h-core", "e2h-tasks", "e2h-sched", "e2h-model", "e2h-rl"],
-    ),
+    ("e2h-cli", &["e2h-core", "e2h-tasks", "e2h-sched", "e2h-model", "e2h-rl"]),
     ("xtask", &[]),
 ];
 
@@ -54,9 +51,7 @@ struct Dependency {
 pub(super) fn edges(root: &Path) -> Result<Vec<String>> {
     let shell = shell(root)?;
     let cargo = cargo();
-    let json = cmd!(shell, "{cargo} metadata --no-deps --format-version 1")
-        .quiet()
-        .read()?;
+    let json = cmd!(shell, "{cargo} metadata --no-deps --format-version 1").quiet().read()?;
     let metadata: Metadata = serde_json::from_str(&json).context("the answer of cargo metadata")?;
     let lock = fs::read_to_string(root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let lock: Lock = toml::from_str(&lock).context("Cargo.lock")?;
@@ -66,10 +61,7 @@ pub(super) fn edges(root: &Path) -> Result<Vec<String>> {
 }
 
 fn direct(packages: &[Package]) -> Vec<String> {
-    let ours: BTreeSet<&str> = packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let mut found = Vec::new();
     for package in packages {
         let name = &package.name;
@@ -137,11 +129,7 @@ pub(super) fn manifest(text: &str) -> Vec<(usize, String)> {
         let lints = table.get("lints").and_then(|lints| lints.get("workspace"));
         lints.and_then(toml::Value::as_bool) == Some(true)
     });
-    if takes_lints {
-        Vec::new()
-    } else {
-        vec![(1, "needs `[lints] workspace = true`".to_owned())]
-    }
+    if takes_lints { Vec::new() } else { vec![(1, "needs `[lints] workspace = true`".to_owned())] }
 }
 
 #[cfg(test)]
@@ -149,13 +137,8 @@ mod tests {
     use super::*;
 
     fn package(name: &str, dependencies: &[&str]) -> Package {
-        let dependencies = dependencies.iter().map(|&name| Dependency {
-            name: name.to_owned(),
-        });
-        Package {
-            name: name.to_owned(),
-            dependencies: dependencies.collect(),
-        }
+        let dependencies = dependencies.iter().map(|&name| Dependency { name: name.to_owned() });
+        Package { name: name.to_owned(), dependencies: dependencies.collect() }
     }
 
     #[test]

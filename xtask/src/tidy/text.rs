@@ -35,10 +35,7 @@ pub(super) fn rust(text: &str, may_be_long: bool) -> Findings {
     }
     let n_lines = text.lines().count();
     if n_lines > MAX_LINES && !may_be_long {
-        found.push((
-            MAX_LINES + 1,
-            format!("has {n_lines} lines, over {MAX_LINES}: split it"),
-        ));
+        found.push((MAX_LINES + 1, format!("has {n_lines} lines, over {MAX_LINES}: split it")));
     }
     for (index, line) in text.lines().enumerate() {
         for (first, second) in UNFINISHED {

@@ -5,19 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn stage(updates: u32, initial_gap: f64, evaluation_error: f64, beta: f64) -> StageInput {
-    StageInput {
-        updates,
-        initial_gap,
-        evaluation_error,
-        beta,
-    }
+    StageInput { updates, initial_gap, evaluation_error, beta }
 }
 
 fn close(got: f64, expect: f64) {
-    assert!(
-        (got - expect).abs() <= 1e-9 * expect.abs().max(1.0),
-        "{got} is not {expect}"
-    );
+    assert!((got - expect).abs() <= 1e-9 * expect.abs().max(1.0), "{got} is not {expect}");
 }
 
 #[test]
@@ -41,23 +33,9 @@ fn the_bound_adds_stages_and_prices() {
 
 #[test]
 fn the_sample_bound_is_the_one_worked_by_hand() {
-    let constants = SampleConstants {
-        gamma: 0.5,
-        contraction: 0.5,
-        lambda_min: 0.1,
-        n: 1,
-    };
+    let constants = SampleConstants { gamma: 0.5, contraction: 0.5, lambda_min: 0.1, n: 1 };
     let accuracy = (-2f64).exp(); // log^3 = 8
-    let stages = [
-        SampleStage {
-            accuracy,
-            scale: accuracy,
-        },
-        SampleStage {
-            accuracy,
-            scale: 1.0,
-        },
-    ];
+    let stages = [SampleStage { accuracy, scale: accuracy }, SampleStage { accuracy, scale: 1.0 }];
     let bound = SampleBound::new(&constants, &stages).expect("valid");
     close(bound.common, 128.0 * 8.0 * 1000.0);
     let samples: Vec<f64> = bound.per_stage().collect();
@@ -77,21 +55,10 @@ fn one_stage_is_learning_directly_and_never_wins() {
 #[test]
 fn equal_stages_need_m_over_their_number() {
     for stages in 1..9 {
-        close(
-            boundary(0.5, 2.0, stages).expect("valid"),
-            f64::from(stages),
-        );
+        close(boundary(0.5, 2.0, stages).expect("valid"), f64::from(stages));
     }
-    assert!(
-        WinCondition::new(1.0, 1.0, 4.01, 4)
-            .expect("valid")
-            .curriculum_wins()
-    );
-    assert!(
-        !WinCondition::new(1.0, 1.0, 3.99, 4)
-            .expect("valid")
-            .curriculum_wins()
-    );
+    assert!(WinCondition::new(1.0, 1.0, 4.01, 4).expect("valid").curriculum_wins());
+    assert!(!WinCondition::new(1.0, 1.0, 3.99, 4).expect("valid").curriculum_wins());
 }
 
 #[test]

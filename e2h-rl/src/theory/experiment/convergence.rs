@@ -86,62 +86,21 @@ pub struct ConvergenceResult {
 /// The settings of the default plan: one thing changes from the first, the small evaluation error comes from full
 /// coverage and the large one from the policy's own play.
 pub fn default_settings() -> Vec<ConvergenceSetting> {
-    let every_pair = Sampling::EveryPair {
-        episodes: 500,
-        max_steps: 100,
-    };
-    let on_policy = Sampling::OnPolicy {
-        steps: 20_000,
-        max_steps: 100,
-    };
+    let every_pair = Sampling::EveryPair { episodes: 500, max_steps: 100 };
+    let on_policy = Sampling::OnPolicy { steps: 20_000, max_steps: 100 };
     let (exact, softmax, mirror) = (Sampling::Exact, Update::Softmax, Update::Mirror);
     vec![
         setting("softmax, exact, beta 20", softmax, exact, 20.0, 10, false),
         setting("softmax, exact, beta 200", softmax, exact, 200.0, 10, false),
-        setting(
-            "softmax, exact, beta 2000",
-            softmax,
-            exact,
-            2000.0,
-            10,
-            false,
-        ),
-        setting(
-            "softmax, every pair",
-            softmax,
-            every_pair,
-            2000.0,
-            10,
-            false,
-        ),
+        setting("softmax, exact, beta 2000", softmax, exact, 2000.0, 10, false),
+        setting("softmax, every pair", softmax, every_pair, 2000.0, 10, false),
         setting("softmax, on policy", softmax, on_policy, 2000.0, 10, false),
-        setting(
-            "softmax, contradicted, T = 1",
-            softmax,
-            exact,
-            2000.0,
-            1,
-            true,
-        ),
-        setting(
-            "softmax, contradicted, T = 20",
-            softmax,
-            exact,
-            2000.0,
-            20,
-            true,
-        ),
+        setting("softmax, contradicted, T = 1", softmax, exact, 2000.0, 1, true),
+        setting("softmax, contradicted, T = 20", softmax, exact, 2000.0, 20, true),
         setting("mirror, exact, beta 20", mirror, exact, 20.0, 10, false),
         setting("mirror, every pair", mirror, every_pair, 2000.0, 10, false),
         setting("mirror, on policy", mirror, on_policy, 2000.0, 10, false),
-        setting(
-            "mirror, contradicted, T = 20",
-            mirror,
-            exact,
-            2000.0,
-            20,
-            true,
-        ),
+        setting("mirror, contradicted, T = 20", mirror, exact, 2000.0, 20, true),
     ]
 }
 
@@ -155,20 +114,10 @@ fn setting(
 ) -> ConvergenceSetting {
     ConvergenceSetting {
         name: name.to_owned(),
-        chain: LockChain {
-            doors: 6,
-            keys: 3,
-            fall: 6,
-            slip: 0.1,
-            gamma: 0.8,
-        },
+        chain: LockChain { doors: 6, keys: 3, fall: 6, slip: 0.1, gamma: 0.8 },
         stages: 3,
         updates,
-        method: Method {
-            update,
-            beta,
-            sampling,
-        },
+        method: Method { update, beta, sampling },
         contradicts,
     }
 }
@@ -187,31 +136,20 @@ impl SeedRun {
     fn new(root: RootSeed, seed: u32, setting: &ConvergenceSetting) -> Result<Self> {
         let tasks = tasks(root, seed, setting)?;
         let last = &tasks[tasks.len() - 1];
-        let mut rng = root.stream(
-            &format!("theory/convergence/{}", setting.name),
-            &[seed.into()],
-        );
+        let mut rng = root.stream(&format!("theory/convergence/{}", setting.name), &[seed.into()]);
         let mut learner = Learner::new(setting.method, &last.mdp)?;
         let (mut records, mut own, mut transferred) = (Vec::new(), Vec::new(), Vec::new());
         for task in &tasks {
             records.push(run_stage(&mut learner, task, setting.updates, &mut rng));
             for (errors, mdp) in [(&mut own, &task.mdp), (&mut transferred, &last.mdp)] {
-                errors.push(
-                    last.q_star
-                        .distance(&mdp.policy_q(learner.policy()), &last.weights),
-                );
+                errors.push(last.q_star.distance(&mdp.policy_q(learner.policy()), &last.weights));
             }
         }
         let inputs: Vec<_> = records.iter().map(|record| record.input).collect();
         let earlier = &tasks[..tasks.len() - 1];
         let prices: Vec<_> = earlier.iter().map(|task| last.price_of(task)).collect();
         let bound = ConvergenceBound::new(setting.chain.gamma, &inputs, &prices)?;
-        Ok(Self {
-            records,
-            bound,
-            own,
-            transferred,
-        })
+        Ok(Self { records, bound, own, transferred })
     }
 
     fn stage_ratio(&self, k: usize) -> f64 {
@@ -238,8 +176,7 @@ fn tasks(root: RootSeed, seed: u32, setting: &ConvergenceSetting) -> Result<Vec<
     let mut keys = chain.draw_keys(&mut root.stream("theory/convergence/keys", &[seed.into()]));
     let mut tasks = chain.stages(setting.stages, &keys)?;
     if setting.contradicts {
-        keys.iter_mut()
-            .for_each(|key| *key = (*key + 1) % chain.keys);
+        keys.iter_mut().for_each(|key| *key = (*key + 1) % chain.keys);
         tasks.pop();
         tasks.push(Task::new(chain.task(chain.doors, &keys)?));
     }
@@ -251,17 +188,12 @@ fn tasks(root: RootSeed, seed: u32, setting: &ConvergenceSetting) -> Result<Vec<
 /// # Errors
 /// `OutOfRange` for a setting that cannot be run.
 pub fn run(root: RootSeed, seeds: u32, setting: &ConvergenceSetting) -> Result<ConvergenceResult> {
-    let runs: Vec<SeedRun> = (0..seeds)
-        .map(|seed| SeedRun::new(root, seed, setting))
-        .collect::<Result<_>>()?;
-    let ratios = runs
-        .iter()
-        .flat_map(|run| (0..setting.stages).map(|k| run.stage_ratio(k)));
+    let runs: Vec<SeedRun> =
+        (0..seeds).map(|seed| SeedRun::new(root, seed, setting)).collect::<Result<_>>()?;
+    let ratios = runs.iter().flat_map(|run| (0..setting.stages).map(|k| run.stage_ratio(k)));
     Ok(ConvergenceResult {
         name: setting.name.clone(),
-        stages: (0..setting.stages)
-            .map(|k| stage_result(&runs, k))
-            .collect(),
+        stages: (0..setting.stages).map(|k| stage_result(&runs, k)).collect(),
         bound: over(&runs, |run| run.bound.total()),
         final_error: over(&runs, SeedRun::final_error),
         worst_final_ratio: worst(&runs, |run| run.final_error() / run.bound.total()),
@@ -303,20 +235,13 @@ mod tests {
 
     fn results(is_wanted: impl Fn(&ConvergenceSetting) -> bool) -> Vec<ConvergenceResult> {
         let settings = default_settings().into_iter().filter(is_wanted);
-        settings
-            .map(|setting| run(RootSeed(5), 3, &setting).expect("it runs"))
-            .collect()
+        settings.map(|setting| run(RootSeed(5), 3, &setting).expect("it runs")).collect()
     }
 
     #[test]
     fn with_the_softmax_update_every_reading_keeps_its_bound() {
         for result in results(|setting| setting.method.update == Update::Softmax) {
-            assert_eq!(
-                (result.violations, result.checks),
-                (0, 9),
-                "{}",
-                result.name
-            );
+            assert_eq!((result.violations, result.checks), (0, 9), "{}", result.name);
             assert!(result.worst_final_ratio <= 1.0, "{}", result.name);
             for stage in &result.stages {
                 assert!(stage.worst_stage_ratio <= 1.0, "{}", result.name);
@@ -340,17 +265,9 @@ mod tests {
     #[test]
     fn exact_evaluation_has_no_error_and_sampled_evaluation_has() {
         for result in results(|setting| setting.updates >= 10) {
-            let errors = result
-                .stages
-                .iter()
-                .map(|stage| stage.evaluation_error.mean);
+            let errors = result.stages.iter().map(|stage| stage.evaluation_error.mean);
             let is_exact = result.name.contains("exact") || result.name.contains("contradicted");
-            assert_eq!(
-                errors.fold(0.0, f64::max) == 0.0,
-                is_exact,
-                "{}",
-                result.name
-            );
+            assert_eq!(errors.fold(0.0, f64::max) == 0.0, is_exact, "{}", result.name);
         }
     }
 }

@@ -115,35 +115,19 @@ const HELD_STAGES: u32 = 3;
 
 /// The settings of the default plan.
 pub fn default_settings() -> Vec<SampleSetting> {
-    let deep = LockChain {
-        doors: 12,
-        keys: 3,
-        fall: 12,
-        slip: 0.0,
-        gamma: 0.95,
-    };
-    let on_policy = |steps| Sampling::OnPolicy {
-        steps,
-        max_steps: 200,
-    };
+    let deep = LockChain { doors: 12, keys: 3, fall: 12, slip: 0.0, gamma: 0.95 };
+    let on_policy = |steps| Sampling::OnPolicy { steps, max_steps: 200 };
     let setting = |name: &str, chain, update, beta, sampling| SampleSetting {
         name: name.to_owned(),
         chain,
-        method: Method {
-            update,
-            beta,
-            sampling,
-        },
+        method: Method { update, beta, sampling },
         accuracy: 0.05,
         accuracy_ratio: 1.0,
         limit: 5_000_000,
         max_stages: 6,
     };
     let two_keys = LockChain { keys: 2, ..deep };
-    let every_pair = Sampling::EveryPair {
-        episodes: 10,
-        max_steps: 200,
-    };
+    let every_pair = Sampling::EveryPair { episodes: 10, max_steps: 200 };
     vec![
         setting("deep lock", deep, Update::Softmax, 500.0, on_policy(3000)),
         setting(
@@ -153,47 +137,14 @@ pub fn default_settings() -> Vec<SampleSetting> {
             500.0,
             on_policy(5000),
         ),
-        setting(
-            "shallow lock",
-            two_keys,
-            Update::Softmax,
-            500.0,
-            on_policy(1000),
-        ),
+        setting("shallow lock", two_keys, Update::Softmax, 500.0, on_policy(1000)),
         SampleSetting {
             accuracy_ratio: 1.3,
-            ..setting(
-                "shallow lock, e = 1.3",
-                two_keys,
-                Update::Softmax,
-                500.0,
-                on_policy(1000),
-            )
+            ..setting("shallow lock, e = 1.3", two_keys, Update::Softmax, 500.0, on_policy(1000))
         },
-        setting(
-            "walk",
-            LockChain {
-                fall: 1,
-                ..two_keys
-            },
-            Update::Softmax,
-            500.0,
-            on_policy(1000),
-        ),
-        setting(
-            "deep lock, every pair",
-            deep,
-            Update::Softmax,
-            500.0,
-            every_pair,
-        ),
-        setting(
-            "deep lock, mirror",
-            deep,
-            Update::Mirror,
-            20.0,
-            on_policy(1000),
-        ),
+        setting("walk", LockChain { fall: 1, ..two_keys }, Update::Softmax, 500.0, on_policy(1000)),
+        setting("deep lock, every pair", deep, Update::Softmax, 500.0, every_pair),
+        setting("deep lock, mirror", deep, Update::Mirror, 20.0, on_policy(1000)),
     ]
 }
 
@@ -217,49 +168,30 @@ type Runs = Vec<Vec<SeedRun>>;
 /// # Errors
 /// `OutOfRange` for a setting that cannot be run.
 pub fn run(root: RootSeed, seeds: u32, setting: &SampleSetting) -> Result<SampleResult> {
-    require(
-        setting.max_stages > 0,
-        "max_stages",
-        setting.max_stages,
-        "1 or more",
-    )?;
+    require(setting.max_stages > 0, "max_stages", setting.max_stages, "1 or more")?;
     let runs = |set: &str| -> Result<Runs> {
         let all = (1..=setting.max_stages).map(|stages| {
-            (0..seeds)
-                .map(|seed| run_seed(root, set, seed, stages, setting))
-                .collect()
+            (0..seeds).map(|seed| run_seed(root, set, seed, stages, setting)).collect()
         });
         all.collect()
     };
     let (fitted, tested) = (runs("fit")?, runs("test")?);
-    let fits: Vec<Option<Fit>> = fitted
-        .iter()
-        .map(|of_k| fit(setting, of_k, &fitted[0]))
-        .collect();
+    let fits: Vec<Option<Fit>> = fitted.iter().map(|of_k| fit(setting, of_k, &fitted[0])).collect();
     let held_fit = fits.get(HELD_STAGES as usize - 1).copied().flatten();
-    let rows = tested
-        .iter()
-        .zip(&fits)
-        .zip(1..)
-        .map(|((of_k, own), stages)| {
-            let condition = |fit: Option<Fit>| fit.map(|fit| fit.condition(stages)).transpose();
-            let mut row = measure(stages, of_k, &tested[0]);
-            row.fit = *own;
-            row.with_own_fit = condition(*own)?;
-            row.with_held_fit = condition(held_fit.filter(|_| stages > 1))?;
-            Ok(row)
-        });
+    let rows = tested.iter().zip(&fits).zip(1..).map(|((of_k, own), stages)| {
+        let condition = |fit: Option<Fit>| fit.map(|fit| fit.condition(stages)).transpose();
+        let mut row = measure(stages, of_k, &tested[0]);
+        row.fit = *own;
+        row.with_own_fit = condition(*own)?;
+        row.with_held_fit = condition(held_fit.filter(|_| stages > 1))?;
+        Ok(row)
+    });
     let rows: Vec<SampleRow> = rows.collect::<Result<_>>()?;
     let bound_over_measured = match setting.method.sampling {
         Sampling::EveryPair { .. } => Some(direct_bound(setting)? / rows[0].samples.mean),
         _ => None,
     };
-    Ok(SampleResult {
-        name: setting.name.clone(),
-        rows,
-        held_fit,
-        bound_over_measured,
-    })
+    Ok(SampleResult { name: setting.name.clone(), rows, held_fit, bound_over_measured })
 }
 
 fn run_seed(
@@ -270,19 +202,13 @@ fn run_seed(
     setting: &SampleSetting,
 ) -> Result<SeedRun> {
     let stream = |what: &str, indices: &[u64]| {
-        root.stream(
-            &format!("theory/samples/{}/{set}/{what}", setting.name),
-            indices,
-        )
+        root.stream(&format!("theory/samples/{}/{set}/{what}", setting.name), indices)
     };
     let keys = setting.chain.draw_keys(&mut stream("keys", &[seed.into()]));
     let mut rng = stream("play", &[seed.into(), stages.into()]);
     let tasks = setting.chain.stages(stages as usize, &keys)?;
     let mut learner = Learner::new(setting.method, &tasks[0].mdp)?;
-    let mut run = SeedRun {
-        per_stage: vec![0.0; tasks.len()],
-        reached: true,
-    };
+    let mut run = SeedRun { per_stage: vec![0.0; tasks.len()], reached: true };
     for (k, task) in tasks.iter().enumerate() {
         let left = (tasks.len() - 1 - k) as i32;
         let accuracy = setting.accuracy * setting.accuracy_ratio.powi(left);
@@ -299,11 +225,8 @@ fn run_seed(
 /// The row of one K, still without predictions.
 fn measure(stages: u32, runs: &[SeedRun], direct: &[SeedRun]) -> SampleRow {
     let totals: Vec<f64> = runs.iter().map(SeedRun::total).collect();
-    let saved: Vec<f64> = direct
-        .iter()
-        .zip(&totals)
-        .map(|(run, total)| run.total() - total)
-        .collect();
+    let saved: Vec<f64> =
+        direct.iter().zip(&totals).map(|(run, total)| run.total() - total).collect();
     let (samples, saved) = (Interval::of(&totals), Interval::of(&saved));
     let directly = direct.iter().map(SeedRun::total).sum::<f64>() / direct.len() as f64;
     SampleRow {
@@ -334,12 +257,7 @@ fn mean_costs(runs: &[SeedRun]) -> Vec<f64> {
 
 impl Fit {
     fn condition(&self, stages: u32) -> Result<WinCondition> {
-        WinCondition::new(
-            self.accuracy_ratio,
-            self.scale_ratio,
-            self.direct_cost,
-            stages,
-        )
+        WinCondition::new(self.accuracy_ratio, self.scale_ratio, self.direct_cost, stages)
     }
 }
 
@@ -375,10 +293,7 @@ fn direct_bound(setting: &SampleSetting) -> Result<f64> {
         lambda_min: 1.0 / (chain.doors * chain.keys) as f64,
         n: 1,
     };
-    let stage = SampleStage {
-        accuracy: setting.accuracy,
-        scale: 1.0,
-    };
+    let stage = SampleStage { accuracy: setting.accuracy, scale: 1.0 };
     Ok(SampleBound::new(&constants, &[stage])?.total())
 }
 

@@ -75,12 +75,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (df, expect) in [
-            (5.0, 2.5706),
-            (10.0, 2.2281),
-            (19.0, 2.0930),
-            (63.0, 1.9983),
-        ] {
+        for (df, expect) in [(5.0, 2.5706), (10.0, 2.2281), (19.0, 2.0930), (63.0, 1.9983)] {
             assert!((t_975(df) - expect).abs() < 1e-3, "{df}: {}", t_975(df));
         }
     }

@@ -7,9 +7,8 @@ const HEIGHT: f64 = 420.0;
 /// Left, top, right and bottom edge of the plotting area.
 const AREA: [f64; 4] = [70.0, 40.0, 520.0, 365.0];
 /// Colours that stand out on white and on black.
-const COLOURS: [&str; 8] = [
-    "#4a90d9", "#e0634f", "#3a9d5d", "#b8860b", "#9a6dd7", "#d1568f", "#2aa5a0", "#808080",
-];
+const COLOURS: [&str; 8] =
+    ["#4a90d9", "#e0634f", "#3a9d5d", "#b8860b", "#9a6dd7", "#d1568f", "#2aa5a0", "#808080"];
 const STYLE: &str = ".e2h-chart{color:#222;background:#fff;font:12px system-ui,sans-serif}\
 @media(prefers-color-scheme:dark){.e2h-chart{color:#ddd;background:#14171a}}\
 .e2h-chart text{fill:currentColor}.e2h-chart .grid{stroke:currentColor;opacity:.15}\
@@ -30,26 +29,14 @@ impl Axis {
         let first = (low / step).ceil() as i64;
         let last = (high / step).floor() as i64;
         let ticks = (first..=last).map(|i| i as f64 * step).collect();
-        Self {
-            label: label.to_owned(),
-            low,
-            high,
-            is_log: false,
-            ticks,
-        }
+        Self { label: label.to_owned(), low, high, is_log: false, ticks }
     }
 
     /// A logarithmic axis with a tick at each power of ten.
     pub(super) fn log(label: &str, low: f64, high: f64) -> Self {
         let exponents = low.log10().ceil() as i32..=high.log10().floor() as i32;
         let ticks = exponents.map(|exponent| 10f64.powi(exponent)).collect();
-        Self {
-            label: label.to_owned(),
-            low,
-            high,
-            is_log: true,
-            ticks,
-        }
+        Self { label: label.to_owned(), low, high, is_log: true, ticks }
     }
 
     /// Where `value` lies between the ends, from 0 to 1; what is outside is put on the nearer end.
@@ -81,26 +68,17 @@ pub(super) struct Chart {
 
 impl Chart {
     pub(super) fn new(title: &str, x: Axis, y: Axis) -> Self {
-        let mut chart = Self {
-            x,
-            y,
-            body: String::new(),
-            series: 0,
-        };
+        let mut chart = Self { x, y, body: String::new(), series: 0 };
         let [left, top, right, bottom] = AREA;
         chart.text(left, 22.0, "start", title);
         for tick in chart.x.ticks.clone() {
             let (at, name) = (chart.at(tick, chart.y.low).0, chart.x.name(tick));
-            chart.put(&format!(
-                "<path class=\"grid\" d=\"M{at:.1} {top}V{bottom}\"/>"
-            ));
+            chart.put(&format!("<path class=\"grid\" d=\"M{at:.1} {top}V{bottom}\"/>"));
             chart.text(at, bottom + 17.0, "middle", &name);
         }
         for tick in chart.y.ticks.clone() {
             let (at, name) = (chart.at(chart.x.low, tick).1, chart.y.name(tick));
-            chart.put(&format!(
-                "<path class=\"grid\" d=\"M{left} {at:.1}H{right}\"/>"
-            ));
+            chart.put(&format!("<path class=\"grid\" d=\"M{left} {at:.1}H{right}\"/>"));
             chart.text(left - 6.0, at + 4.0, "end", &name);
         }
         let (width, height) = (right - left, bottom - top);
@@ -109,10 +87,7 @@ impl Chart {
         ));
         let (x_label, y_label) = (chart.x.label.clone(), chart.y.label.clone());
         chart.text((left + right) / 2.0, bottom + 40.0, "middle", &x_label);
-        chart.put(&format!(
-            "<g transform=\"translate(16 {}) rotate(-90)\">",
-            (top + bottom) / 2.0
-        ));
+        chart.put(&format!("<g transform=\"translate(16 {}) rotate(-90)\">", (top + bottom) / 2.0));
         chart.text(0.0, 0.0, "middle", &y_label);
         chart.put("</g>");
         chart
@@ -197,10 +172,7 @@ impl Chart {
     }
 
     fn text(&mut self, x: f64, y: f64, anchor: &str, text: &str) {
-        let text = text
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;");
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         self.put(&format!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
         ));
@@ -227,11 +199,7 @@ mod tests {
 
     #[test]
     fn text_is_escaped() {
-        let chart = Chart::new(
-            "a < b & c",
-            Axis::log("", 1.0, 10.0),
-            Axis::log("", 1.0, 10.0),
-        );
+        let chart = Chart::new("a < b & c", Axis::log("", 1.0, 10.0), Axis::log("", 1.0, 10.0));
         assert!(chart.finish().contains("a &lt; b &amp; c"));
     }
 }

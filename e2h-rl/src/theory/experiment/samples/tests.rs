@@ -4,18 +4,8 @@ use super::*;
 fn lock(sampling: Sampling) -> SampleSetting {
     SampleSetting {
         name: "test".to_owned(),
-        chain: LockChain {
-            doors: 6,
-            keys: 4,
-            fall: 6,
-            slip: 0.0,
-            gamma: 0.9,
-        },
-        method: Method {
-            update: Update::Softmax,
-            beta: 500.0,
-            sampling,
-        },
+        chain: LockChain { doors: 6, keys: 4, fall: 6, slip: 0.0, gamma: 0.9 },
+        method: Method { update: Update::Softmax, beta: 500.0, sampling },
         accuracy: 0.05,
         accuracy_ratio: 1.0,
         limit: 1_000_000,
@@ -24,10 +14,7 @@ fn lock(sampling: Sampling) -> SampleSetting {
 }
 
 fn runs(costs: &[f64]) -> Vec<SeedRun> {
-    vec![SeedRun {
-        per_stage: costs.to_vec(),
-        reached: true,
-    }]
+    vec![SeedRun { per_stage: costs.to_vec(), reached: true }]
 }
 
 #[test]
@@ -53,10 +40,7 @@ fn stages_that_cost_nothing_have_no_fit() {
 
 #[test]
 fn where_reward_is_rare_the_curriculum_wins_as_predicted() {
-    let mut setting = lock(Sampling::OnPolicy {
-        steps: 600,
-        max_steps: 100,
-    });
+    let mut setting = lock(Sampling::OnPolicy { steps: 600, max_steps: 100 });
     setting.chain.keys = 7;
     let result = run(RootSeed(11), 12, &setting).expect("it runs");
     let row = &result.rows[2];
@@ -67,15 +51,8 @@ fn where_reward_is_rare_the_curriculum_wins_as_predicted() {
 
 #[test]
 fn where_all_is_covered_the_curriculum_loses_as_predicted() {
-    let result = run(
-        RootSeed(12),
-        8,
-        &lock(Sampling::EveryPair {
-            episodes: 20,
-            max_steps: 100,
-        }),
-    )
-    .expect("it runs");
+    let result = run(RootSeed(12), 8, &lock(Sampling::EveryPair { episodes: 20, max_steps: 100 }))
+        .expect("it runs");
     let row = &result.rows[2];
     assert_eq!((row.unreached, row.verdict), (0, Verdict::Loses), "{row:?}");
     assert!(!row.with_own_fit.expect("a fit").curriculum_wins());
@@ -84,28 +61,17 @@ fn where_all_is_covered_the_curriculum_loses_as_predicted() {
 
 #[test]
 fn learning_directly_saves_nothing_over_itself() {
-    let setting = SampleSetting {
-        max_stages: 1,
-        ..lock(Sampling::OnPolicy {
-            steps: 600,
-            max_steps: 100,
-        })
-    };
+    let setting =
+        SampleSetting { max_stages: 1, ..lock(Sampling::OnPolicy { steps: 600, max_steps: 100 }) };
     let result = run(RootSeed(13), 4, &setting).expect("it runs");
     let row = &result.rows[0];
-    assert_eq!(
-        (row.saved.mean, row.speedup, row.verdict),
-        (0.0, 1.0, Verdict::Unclear)
-    );
+    assert_eq!((row.saved.mean, row.speedup, row.verdict), (0.0, 1.0, Verdict::Unclear));
     assert!(row.with_held_fit.is_none());
 }
 
 #[test]
 fn a_limit_that_is_too_low_is_reported() {
-    let mut setting = lock(Sampling::OnPolicy {
-        steps: 600,
-        max_steps: 100,
-    });
+    let mut setting = lock(Sampling::OnPolicy { steps: 600, max_steps: 100 });
     (setting.limit, setting.max_stages) = (600, 1);
     let result = run(RootSeed(14), 4, &setting).expect("it runs");
     assert!(result.rows[0].unreached > 0);
