@@ -123,7 +123,7 @@ impl Model {
     /// `token_budget` bounds the rows that a worker holds at a time; it changes no result.
     ///
     /// # Errors
-    /// [`Error::UnknownToken`] or [`Error::ContextOverflow`].
+    /// [`UnknownToken`](crate::Error::UnknownToken) or [`ContextOverflow`](crate::Error::ContextOverflow).
     pub fn token_stats(
         &self,
         groups: &[Group<'_>],
@@ -150,7 +150,7 @@ impl Model {
     /// sum over slices, added up in the order of the batch.
     ///
     /// # Errors
-    /// [`Error::UnknownToken`] or [`Error::ContextOverflow`].
+    /// [`UnknownToken`](crate::Error::UnknownToken) or [`ContextOverflow`](crate::Error::ContextOverflow).
     ///
     /// # Panics
     /// When `grads` has not the length of the weights.

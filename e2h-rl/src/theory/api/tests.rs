@@ -1,3 +1,5 @@
+//! Approximate policy iteration against hand-worked and exact values.
+
 use e2h_core::RootSeed;
 
 use super::super::bounds::StageBound;

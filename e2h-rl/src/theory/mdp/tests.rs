@@ -1,3 +1,5 @@
+//! Tables, exact values and occupancies against hand-worked cases.
+
 use super::*;
 
 fn to(next: usize, reward: f64) -> Vec<Outcome> {

@@ -1,3 +1,5 @@
+//! Samples to an accuracy, on small plans.
+
 use super::*;
 
 /// A setting small enough for a test: random play needs about keys^6 turns.
