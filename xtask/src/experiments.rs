@@ -36,7 +36,7 @@ use plan::{Cell, Experiment};
 /// The arguments of the verb.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Which experiment: the name of a file in configs/experiments
+    /// Which experiment: the name of a file in configs/experiments, or theory
     #[arg(default_value = "main")]
     name: String,
     /// The short form of the experiment, to see that all works
@@ -56,8 +56,14 @@ pub(crate) struct Args {
     bin: Option<PathBuf>,
 }
 
+/// The experiment that trains no model: the paper's theorems on tabular tasks.
+const THEORY: &str = "theory";
+
 /// Runs what is left of the grid, then writes the results.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    if args.name == THEORY {
+        return theory(root);
+    }
     let experiment = Experiment::read(root, &args.name)?;
     let folder = root.join("results").join(if args.quick {
         format!("{}-quick", args.name)
@@ -77,6 +83,15 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let results = grid.collect()?;
     eprint!("{}", table::ways(&results));
     eprintln!("wrote {}", folder.join("table.md").display());
+    Ok(())
+}
+
+/// Measures the theorems and writes the report and its figures to `results/theory`.
+fn theory(root: &Path) -> Result<()> {
+    let (sh, cargo) = (shell(root)?, cargo());
+    let folder = root.join("results").join(THEORY);
+    cmd!(sh, "{cargo} run --quiet -p e2h-rl --example theory -- {folder}").run()?;
+    eprintln!("wrote {}", folder.display());
     Ok(())
 }
 
