@@ -112,6 +112,12 @@ pub(crate) fn problem(
         Layout::Math => note(notes, "`problem` is the question"),
         Layout::Aqua => note(notes, "`correct` is the answer, `rationale` the solution"),
     }
+    if answer.as_str().is_some_and(|text| text.trim().is_empty()) {
+        note(
+            notes,
+            "the answer is empty, so that no completion can be right",
+        );
+    }
     count_right(&mut row, &task, notes);
     let level = level(&mut row, layout, &question, &task, spec, notes)?;
     let id = match row.remove("id") {
