@@ -1,4 +1,4 @@
-//! Tasks with levels: generators, prompts, solvers and verifiers.
+//! Tasks with levels: generators, prompts, solvers and verifiers; readers of data sets; labels of difficulty.
 
 pub mod format;
 
@@ -6,6 +6,9 @@ pub mod blocksworld;
 pub mod countdown;
 
 pub mod math;
+pub mod data;
+pub mod label;
+pub mod score_stream;
 
 pub mod gallery;
 pub mod registry;

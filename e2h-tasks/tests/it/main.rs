@@ -3,5 +3,8 @@
 mod contract;
 mod math;
 mod math_safety;
+mod data;
 mod oracle;
+mod score_stream;
+mod shared;
 mod simulators;

@@ -1,7 +1,5 @@
 //! Verdicts on the shared oracle rows and published data, where they are at hand.
 
-use std::path::PathBuf;
-
 use e2h_core::{Level, Outcome, Problem, Task, read_jsonl};
 use e2h_tasks::blocksworld::planner::{Search, shortest_plan};
 use e2h_tasks::blocksworld::{Blocksworld, BlocksworldConfig};
@@ -9,15 +7,11 @@ use e2h_tasks::countdown::{Countdown, CountdownConfig};
 use e2h_tasks::format;
 use serde_json::{Map, Value};
 
+use crate::shared;
+
 /// The rows of a shared file, or `None` after saying so.
-#[expect(clippy::print_stderr, reason = "a test that does nothing must say so")]
 pub(crate) fn rows<T: serde::de::DeserializeOwned>(file: &str) -> Option<Vec<T>> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-    let shared = std::env::var_os("E2H_SHARED").map_or(beside, PathBuf::from);
-    if !shared.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
+    let shared = shared::folder()?;
     Some(read_jsonl(&shared.join(file)).expect("the shared file is readable"))
 }
 
