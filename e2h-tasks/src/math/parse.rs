@@ -20,7 +20,7 @@
 
 use super::ast::{Joint, Node, Sign};
 use super::lex::{Lexed, Tok, Token};
-use super::limits::{Fuel, MAX_DEPTH, Res, Stop};
+use super::limits::{Fuel, MAX_DEPTH, MAX_MARKS, Res, Stop};
 use super::units::Unit;
 
 /// The parser's state over one token list.
@@ -228,6 +228,7 @@ impl Parser<'_> {
 
     fn sets(&mut self) -> Res<Node> {
         let mut node = self.sum()?;
+        let mut removed = 0;
         loop {
             if self.eat('∪') || self.eat_plain_union(&node) {
                 let right = self.sum()?;
@@ -239,8 +240,19 @@ impl Parser<'_> {
                     left => Node::Union(vec![left, right]),
                 };
             } else if self.eat('∩') {
-                node = Node::Intersection(vec![node, self.sum()?]);
+                let right = self.sum()?;
+                node = match node {
+                    Node::Intersection(mut parts) => {
+                        parts.push(right);
+                        Node::Intersection(parts)
+                    }
+                    left => Node::Intersection(vec![left, right]),
+                };
             } else if self.eat('∖') {
+                removed += 1;
+                if removed > MAX_MARKS {
+                    return Err(Stop::Limit("too many differences of sets"));
+                }
                 node = Node::Without(Box::new(node), Box::new(self.sum()?));
             } else if self.is(':') && self.peek_at(1).is_some() {
                 self.at += 1;
@@ -313,23 +325,37 @@ impl Parser<'_> {
 
     fn product(&mut self) -> Res<Node> {
         let mut factors = vec![self.power()?];
+        let mut divisors: Vec<Node> = Vec::new();
+        let mut divided = false;
         loop {
             self.fuel.spend(4)?;
+            let last = if divided {
+                divisors.last()
+            } else {
+                factors.last()
+            };
             if self.is('*') && self.peek_at(1).is_some() {
                 self.at += 1;
                 let factor = self.signed_power()?;
                 factors.push(factor);
+                divided = false;
             } else if self.is('/') && !matches!(self.peek_at(1), Some(Tok::Word(_))) {
                 self.at += 1;
                 let divisor = self.signed_power()?;
-                let dividend = product_of(std::mem::take(&mut factors));
-                factors.push(Node::Div(Box::new(dividend), Box::new(divisor)));
-            } else if self.starts_factor(factors.last()) {
+                divisors.push(divisor);
+                divided = true;
+            } else if self.starts_factor(last) {
                 let factor = self.power()?;
                 factors.push(factor);
-                self.mixed(&mut factors);
-            } else {
+                divided = false;
+                if divisors.is_empty() {
+                    self.mixed(&mut factors);
+                }
+            } else if divisors.is_empty() {
                 return Ok(product_of(factors));
+            } else {
+                let (num, den) = (product_of(factors), product_of(divisors));
+                return Ok(Node::Div(Box::new(num), Box::new(den)));
             }
         }
     }
