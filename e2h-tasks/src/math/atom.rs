@@ -107,7 +107,7 @@ impl Parser<'_> {
                 }
                 (Some(Tok::Sym('\'')), Some(Tok::Sym('}'))) => {
                     self.at += 3;
-                    return Ok(primed(base)?);
+                    return primed(base);
                 }
                 (Some(Tok::Word(word)), Some(Tok::Sym('}')))
                     if matches!(word.as_str(), "th" | "st" | "nd" | "rd") =>

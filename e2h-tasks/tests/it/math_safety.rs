@@ -64,8 +64,8 @@ fn bombs() -> Vec<(&'static str, String)> {
                 .collect::<String>()
                 + "(1,2)",
         ),
-        ("millions", "5 ".to_owned() + &"million ".repeat(1_500)),
-        ("units", "5 ".to_owned() + &"parsecs ".repeat(1_500)),
+        ("millions", "7 ".to_owned() + &"million ".repeat(1_500)),
+        ("units", "7 ".to_owned() + &"parsecs ".repeat(1_500)),
         ("formulas", "$x$ ".repeat(16_000)),
         (
             "products of a matrix",
