@@ -9,7 +9,7 @@
 //! sum      = [sign] product { sign product }
 //! product  = power { ["*" | "/"] power }
 //! ```
-//! Atoms, powers and functions are in [`super::atom`].
+//! `sets` is in [`super::bracket`]; atoms and powers in [`super::atom`]; functions in [`super::call`].
 //!
 //! # Source
 //! Own work.
@@ -20,7 +20,7 @@
 
 use super::ast::{Joint, Node, Sign};
 use super::lex::{Lexed, Tok, Token};
-use super::limits::{Fuel, MAX_DEPTH, MAX_MARKS, Res, Stop};
+use super::limits::{Fuel, MAX_DEPTH, Res, Stop};
 use super::units::Unit;
 
 /// The parser's state over one token list.
@@ -226,64 +226,6 @@ impl Parser<'_> {
         Some(sign)
     }
 
-    fn sets(&mut self) -> Res<Node> {
-        let mut node = self.sum()?;
-        let mut removed = 0;
-        loop {
-            if self.eat('∪') || self.eat_plain_union(&node) {
-                let right = self.sum()?;
-                node = match node {
-                    Node::Union(mut parts) => {
-                        parts.push(right);
-                        Node::Union(parts)
-                    }
-                    left => Node::Union(vec![left, right]),
-                };
-            } else if self.eat('∩') {
-                let right = self.sum()?;
-                node = match node {
-                    Node::Intersection(mut parts) => {
-                        parts.push(right);
-                        Node::Intersection(parts)
-                    }
-                    left => Node::Intersection(vec![left, right]),
-                };
-            } else if self.eat('∖') {
-                removed += 1;
-                if removed > MAX_MARKS {
-                    return Err(Stop::Limit("too many differences of sets"));
-                }
-                node = Node::Without(Box::new(node), Box::new(self.sum()?));
-            } else if self.is(':') && self.peek_at(1).is_some() {
-                self.at += 1;
-                let right = self.sum()?;
-                node = match node {
-                    Node::Ratio(mut parts) => {
-                        parts.push(right);
-                        Node::Ratio(parts)
-                    }
-                    left => Node::Ratio(vec![left, right]),
-                };
-            } else {
-                return Ok(node);
-            }
-            self.fuel.spend(8)?;
-        }
-    }
-
-    /// `(1,2) U (3,4)`.
-    fn eat_plain_union(&mut self, left: &Node) -> bool {
-        let set = matches!(left, Node::Tuple(..) | Node::Set(_) | Node::Union(_));
-        let found = set && self.is_plain_union();
-        self.at += usize::from(found);
-        found
-    }
-
-    fn is_plain_union(&self) -> bool {
-        matches!(self.peek(), Some(Tok::Ident(u)) if u == "U")
-            && matches!(self.peek_at(1), Some(Tok::Sym('(' | '[' | '⦃')))
-    }
-
     pub(crate) fn sum(&mut self) -> Res<Node> {
         self.deeper(Self::sum_here)
     }
@@ -423,19 +365,6 @@ impl Parser<'_> {
             (self.peek(), self.peek_at(1), self.peek_at(2)),
             (Some(Tok::Num(_)), Some(Tok::Sym('/')), Some(Tok::Num(_)))
         )
-    }
-
-    /// `2[x + 1]`: no comma before the closing bracket.
-    fn bracket_is_grouping(&self) -> bool {
-        let inner = self.tokens[self.at..].iter().take(64).map(|t| &t.tok);
-        for tok in inner {
-            match tok {
-                Tok::Sym(',' | ';') => return false,
-                Tok::Sym(']') => return true,
-                _ => {}
-            }
-        }
-        false
     }
 }
 
