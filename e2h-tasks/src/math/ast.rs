@@ -250,6 +250,11 @@ impl Node {
         }
     }
 
+    /// The number of nodes.
+    pub(crate) fn size(&self) -> u64 {
+        self.children().into_iter().map(Self::size).sum::<u64>() + 1
+    }
+
     /// True when `test` holds for the node or a part of it.
     pub(crate) fn any(&self, test: &dyn Fn(&Self) -> bool) -> bool {
         test(self) || self.children().into_iter().any(|child| child.any(test))

@@ -13,7 +13,7 @@ use num_traits::Zero;
 
 use super::ast::{Const, Func, Node};
 use super::lex::Tok;
-use super::limits::{Res, Stop};
+use super::limits::{MAX_MARKS, Res, Stop};
 use super::number;
 use super::parse::Parser;
 
@@ -49,13 +49,17 @@ impl Parser<'_> {
     }
 
     fn postfix(&mut self, mut node: Node) -> Res<Node> {
+        let mut marks = 0;
         loop {
             self.fuel.spend(4)?;
+            marks += 1;
+            if marks > MAX_MARKS {
+                return Err(Stop::Limit("a value carries too many marks"));
+            }
             match self.peek() {
                 Some(Tok::Sym('!')) if self.peek_at(1) == Some(&Tok::Sym('!')) => {
                     self.at += 2;
                     node = Node::Call(Func::DoubleFactorial, vec![node]);
-                    self.too_many_marks(&node)?;
                 }
                 Some(Tok::Sym('!')) => {
                     self.at += 1;
@@ -73,10 +77,7 @@ impl Parser<'_> {
                     self.at += 1;
                     node = primed(node)?;
                 }
-                Some(Tok::Sym('^')) => match self.exponent(node)? {
-                    (after, true) => node = after,
-                    (after, false) => return Ok(after),
-                },
+                Some(Tok::Sym('^')) => node = self.exponent(node)?,
                 Some(Tok::Sym('_')) => node = self.subscript(node)?,
                 _ => return Ok(node),
             }
@@ -86,50 +87,33 @@ impl Parser<'_> {
         }
     }
 
-    /// Nested factorials and the like count as nesting.
-    fn too_many_marks(&self, node: &Node) -> Res<()> {
-        let (mut depth, mut inner) = (0, node);
-        while let Node::Call(_, args) = inner {
-            depth += 1;
-            match args.first() {
-                Some(next) if depth < 8 => inner = next,
-                _ => break,
-            }
-        }
-        if depth >= 8 {
-            Err(Stop::Limit("too many factorials"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Reads what follows `^`; `false` when nothing may follow.
-    fn exponent(&mut self, base: Node) -> Res<(Node, bool)> {
+    /// Reads what follows `^`.
+    fn exponent(&mut self, base: Node) -> Res<Node> {
         self.at += 1;
         if self.eat('∘') || self.eat('°') {
-            return Ok((Node::Degree(Box::new(base)), true));
+            return Ok(Node::Degree(Box::new(base)));
         }
         let number = matches!(base, Node::Num(..) | Node::Neg(_));
         if number && matches!(self.peek(), Some(Tok::Ident(o)) if o == "o") {
             self.at += 1;
-            return Ok((Node::Degree(Box::new(base)), true));
+            return Ok(Node::Degree(Box::new(base)));
         }
         if self.is('{') {
             let inside = (self.peek_at(1).cloned(), self.peek_at(2).cloned());
             match inside {
                 (Some(Tok::Sym('∘' | '°')), Some(Tok::Sym('}'))) => {
                     self.at += 3;
-                    return Ok((Node::Degree(Box::new(base)), true));
+                    return Ok(Node::Degree(Box::new(base)));
                 }
                 (Some(Tok::Sym('\'')), Some(Tok::Sym('}'))) => {
                     self.at += 3;
-                    return Ok((primed(base)?, true));
+                    return primed(base);
                 }
                 (Some(Tok::Word(word)), Some(Tok::Sym('}')))
                     if matches!(word.as_str(), "th" | "st" | "nd" | "rd") =>
                 {
                     self.at += 3;
-                    return Ok((base, true));
+                    return Ok(base);
                 }
                 _ => {}
             }
@@ -138,7 +122,7 @@ impl Parser<'_> {
             && matches!(word.as_str(), "th" | "st" | "nd" | "rd")
         {
             self.at += 1;
-            return Ok((base, true));
+            return Ok(base);
         }
         let exponent = self.deeper(|parser| {
             let mut negative = false;
@@ -152,7 +136,7 @@ impl Parser<'_> {
                 parser.atom()?
             };
             let exponent = if parser.is('^') {
-                parser.exponent(exponent)?.0
+                parser.exponent(exponent)?
             } else {
                 exponent
             };
@@ -162,7 +146,7 @@ impl Parser<'_> {
                 exponent
             })
         })?;
-        Ok((Node::Pow(Box::new(base), Box::new(exponent)), true))
+        Ok(Node::Pow(Box::new(base), Box::new(exponent)))
     }
 
     /// A base after a number, or an index after a letter.

@@ -1,4 +1,4 @@
-//! Brackets of all kinds: tuples, intervals, sets, absolute values, matrices, big operators.
+//! Set operations, and brackets of all kinds: tuples, intervals, sets, absolute values, matrices, big operators.
 //!
 //! # Source
 //! Own work.
@@ -9,10 +9,81 @@
 
 use super::ast::{Const, Func, Node};
 use super::lex::Tok;
-use super::limits::{Res, Stop};
+use super::limits::{MAX_MARKS, Res, Stop};
 use super::parse::Parser;
 
 impl Parser<'_> {
+    pub(crate) fn sets(&mut self) -> Res<Node> {
+        let mut node = self.sum()?;
+        let mut removed = 0;
+        loop {
+            if self.eat('∪') || self.eat_plain_union(&node) {
+                let right = self.sum()?;
+                node = match node {
+                    Node::Union(mut parts) => {
+                        parts.push(right);
+                        Node::Union(parts)
+                    }
+                    left => Node::Union(vec![left, right]),
+                };
+            } else if self.eat('∩') {
+                let right = self.sum()?;
+                node = match node {
+                    Node::Intersection(mut parts) => {
+                        parts.push(right);
+                        Node::Intersection(parts)
+                    }
+                    left => Node::Intersection(vec![left, right]),
+                };
+            } else if self.eat('∖') {
+                removed += 1;
+                if removed > MAX_MARKS {
+                    return Err(Stop::Limit("too many differences of sets"));
+                }
+                node = Node::Without(Box::new(node), Box::new(self.sum()?));
+            } else if self.is(':') && self.peek_at(1).is_some() {
+                self.at += 1;
+                let right = self.sum()?;
+                node = match node {
+                    Node::Ratio(mut parts) => {
+                        parts.push(right);
+                        Node::Ratio(parts)
+                    }
+                    left => Node::Ratio(vec![left, right]),
+                };
+            } else {
+                return Ok(node);
+            }
+            self.fuel.spend(8)?;
+        }
+    }
+
+    /// `(1,2) U (3,4)`.
+    fn eat_plain_union(&mut self, left: &Node) -> bool {
+        let set = matches!(left, Node::Tuple(..) | Node::Set(_) | Node::Union(_));
+        let found = set && self.is_plain_union();
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(crate) fn is_plain_union(&self) -> bool {
+        matches!(self.peek(), Some(Tok::Ident(u)) if u == "U")
+            && matches!(self.peek_at(1), Some(Tok::Sym('(' | '[' | '⦃')))
+    }
+
+    /// `2[x + 1]`: no comma before the closing bracket.
+    pub(crate) fn bracket_is_grouping(&self) -> bool {
+        let inner = self.tokens[self.at..].iter().take(64).map(|t| &t.tok);
+        for tok in inner {
+            match tok {
+                Tok::Sym(',' | ';') => return false,
+                Tok::Sym(']') => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// An atom that begins with `sign`.
     pub(crate) fn bracketed(&mut self, sign: char) -> Res<Node> {
         let node = match sign {

@@ -100,6 +100,7 @@ pub(crate) fn insert(value: &Node, ends: &mut Vec<Node>, fuel: &Fuel) -> Res<()>
 pub(crate) fn holds(shape: &Shape, cell: usize, ends: &[Node], fuel: &Fuel) -> Res<bool> {
     let place = |value: &Node| -> Res<usize> {
         for (i, have) in ends.iter().enumerate() {
+            fuel.spend(2)?;
             if have == value || same(have, value, fuel)?.equal {
                 return Ok(2 * i + 1);
             }

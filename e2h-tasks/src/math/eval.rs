@@ -315,7 +315,7 @@ impl<'a> Place<'a> {
         let start = if product { 1 } else { 0 };
         let mut total = Complex::real(Ball::int(start));
         for k in from..=to {
-            self.fuel.spend(40)?;
+            self.fuel.spend(20 + 10 * body.size())?;
             let value = self.eval(&body.with(index, &Node::int(k)))?;
             total = if product {
                 total.mul(&value, self.work())?

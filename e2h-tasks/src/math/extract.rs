@@ -329,9 +329,14 @@ fn is_money_gap(content: &str) -> bool {
 fn last_number(text: &str, formulas: &[(usize, usize, &str)]) -> Option<(usize, usize, String)> {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
     let mut end = chars.len();
+    // Formulas are in order, so the last one that begins before the place is the one that may hold it.
+    let mut before = formulas.len();
     while end > 0 {
         let (at, c) = chars[end - 1];
-        let inside = formulas.iter().any(|(s, e, _)| (*s..*e).contains(&at));
+        while before > 0 && formulas[before - 1].0 > at {
+            before -= 1;
+        }
+        let inside = before > 0 && formulas[before - 1].1 > at;
         let exponent =
             end < chars.len() && c.is_ascii_digit() && end > 1 && chars[end - 2].1 == '^';
         if inside || !c.is_ascii_digit() || exponent {

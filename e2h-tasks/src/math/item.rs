@@ -13,7 +13,11 @@ use super::limits::{Res, Stop};
 use super::parse::Parser;
 use super::units::Unit;
 
+/// The longest unit phrase, in words.
+const MAX_WORDS: usize = 12;
+
 impl Parser<'_> {
+    /// One item of a list.
     pub(crate) fn item(&mut self) -> Res<Node> {
         self.fuel.spend(8)?;
         if let Some(Tok::Word(_)) = self.peek() {
@@ -25,6 +29,10 @@ impl Parser<'_> {
 
     /// An item that begins with a word: a label before a value, or words alone.
     pub(crate) fn words_first(&mut self) -> Res<Node> {
+        self.deeper(Self::words_here)
+    }
+
+    fn words_here(&mut self) -> Res<Node> {
         let start = self.at;
         let mut words = Vec::new();
         while let Some(Tok::Word(word)) = self.peek() {
@@ -67,6 +75,9 @@ impl Parser<'_> {
         let mut words: Vec<(String, i32)> = Vec::new();
         loop {
             self.fuel.spend(4)?;
+            if words.len() > MAX_WORDS {
+                return Err(Stop::Syntax("too many words follow the value"));
+            }
             match self.peek() {
                 Some(Tok::Word(word)) => {
                     let modulus = word == "mod";

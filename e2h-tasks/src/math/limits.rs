@@ -15,6 +15,8 @@ use std::cell::Cell;
 
 /// The deepest nesting that is read; beyond it a text is over the limits.
 pub(crate) const MAX_DEPTH: u32 = 96;
+/// The most marks that one value may carry, each of which makes the tree one level deeper.
+pub(crate) const MAX_MARKS: u32 = 24;
 /// The longest text that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 16_384;
 /// The largest exact number, in bits.

@@ -59,14 +59,17 @@ fn rows(node: &Node, fuel: &Fuel) -> Res<Option<Rows>> {
                 };
                 total = Some(match total {
                     None => term,
-                    Some(have) => added(&have, &term)?,
+                    Some(have) => {
+                        fuel.spend(have.iter().flatten().map(Node::size).sum::<u64>() * 4)?;
+                        added(&have, &term)?
+                    }
                 });
             }
             Ok(total)
         }
         Node::Prod(factors) => {
             let mut total: Option<Rows> = None;
-            let mut scalar: Option<Node> = None;
+            let mut scalars: Vec<Node> = Vec::new();
             for factor in factors {
                 match rows(factor, fuel)? {
                     Some(matrix) => {
@@ -75,17 +78,13 @@ fn rows(node: &Node, fuel: &Fuel) -> Res<Option<Rows>> {
                             Some(have) => multiplied(&have, &matrix, fuel)?,
                         });
                     }
-                    None => {
-                        scalar = Some(match scalar {
-                            None => factor.clone(),
-                            Some(have) => Node::Prod(vec![have, factor.clone()]),
-                        });
-                    }
+                    None => scalars.push(factor.clone()),
                 }
             }
-            Ok(match (total, scalar) {
-                (Some(total), Some(scalar)) => Some(scaled(&scalar, &total)),
-                (total, _) => total,
+            Ok(if scalars.is_empty() {
+                total
+            } else {
+                total.map(|rows| scaled(&Node::Prod(scalars), &rows))
             })
         }
         _ => Ok(None),
@@ -103,7 +102,15 @@ fn added(a: &Rows, b: &Rows) -> Res<Rows> {
     if a.len() != b.len() || a.iter().zip(b).any(|(x, y)| x.len() != y.len()) {
         return Err(Stop::Undefined);
     }
-    let sum = |(x, y): (&Node, &Node)| Node::Sum(vec![x.clone(), y.clone()]);
+    // One flat sum, however many matrices are added.
+    let sum = |(x, y): (&Node, &Node)| {
+        let mut terms = match x {
+            Node::Sum(terms) => terms.clone(),
+            other => vec![other.clone()],
+        };
+        terms.push(y.clone());
+        Node::Sum(terms)
+    };
     Ok(a.iter()
         .zip(b)
         .map(|(x, y)| x.iter().zip(y).map(sum).collect())
@@ -131,10 +138,6 @@ fn simplified(entry: Node, fuel: &Fuel) -> Res<Node> {
     if let Some(value) = rational(&entry, fuel)? {
         return Ok(Node::Num(value, 0));
     }
-    fuel.spend(size(&entry) * 40)?;
+    fuel.spend(entry.size() * 40)?;
     Ok(entry)
-}
-
-fn size(node: &Node) -> u64 {
-    node.children().into_iter().map(size).sum::<u64>() + 1
 }

@@ -63,7 +63,7 @@ pub(crate) fn literal(text: &str, fuel: &Fuel) -> Res<Node> {
         None => (text, 0),
     };
     let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    fuel.spend((text.len() as u64).pow(2) / 64 + 4)?;
+    fuel.spend((text.len() as u64).pow(2) / 256 + 4)?;
     let digits = integer(&format!("{whole}{part}"))?;
     if exponent.unsigned_abs() > 4000 {
         return Err(too_large());

@@ -9,7 +9,7 @@
 //! sum      = [sign] product { sign product }
 //! product  = power { ["*" | "/"] power }
 //! ```
-//! Atoms, powers and functions are in [`super::atom`].
+//! `sets` is in [`super::bracket`]; atoms and powers in [`super::atom`]; functions in [`super::call`].
 //!
 //! # Source
 //! Own work.
@@ -226,52 +226,6 @@ impl Parser<'_> {
         Some(sign)
     }
 
-    fn sets(&mut self) -> Res<Node> {
-        let mut node = self.sum()?;
-        loop {
-            if self.eat('∪') || self.eat_plain_union(&node) {
-                let right = self.sum()?;
-                node = match node {
-                    Node::Union(mut parts) => {
-                        parts.push(right);
-                        Node::Union(parts)
-                    }
-                    left => Node::Union(vec![left, right]),
-                };
-            } else if self.eat('∩') {
-                node = Node::Intersection(vec![node, self.sum()?]);
-            } else if self.eat('∖') {
-                node = Node::Without(Box::new(node), Box::new(self.sum()?));
-            } else if self.is(':') && self.peek_at(1).is_some() {
-                self.at += 1;
-                let right = self.sum()?;
-                node = match node {
-                    Node::Ratio(mut parts) => {
-                        parts.push(right);
-                        Node::Ratio(parts)
-                    }
-                    left => Node::Ratio(vec![left, right]),
-                };
-            } else {
-                return Ok(node);
-            }
-            self.fuel.spend(8)?;
-        }
-    }
-
-    /// `(1,2) U (3,4)`.
-    fn eat_plain_union(&mut self, left: &Node) -> bool {
-        let set = matches!(left, Node::Tuple(..) | Node::Set(_) | Node::Union(_));
-        let found = set && self.is_plain_union();
-        self.at += usize::from(found);
-        found
-    }
-
-    fn is_plain_union(&self) -> bool {
-        matches!(self.peek(), Some(Tok::Ident(u)) if u == "U")
-            && matches!(self.peek_at(1), Some(Tok::Sym('(' | '[' | '⦃')))
-    }
-
     pub(crate) fn sum(&mut self) -> Res<Node> {
         self.deeper(Self::sum_here)
     }
@@ -313,23 +267,37 @@ impl Parser<'_> {
 
     fn product(&mut self) -> Res<Node> {
         let mut factors = vec![self.power()?];
+        let mut divisors: Vec<Node> = Vec::new();
+        let mut divided = false;
         loop {
             self.fuel.spend(4)?;
+            let last = if divided {
+                divisors.last()
+            } else {
+                factors.last()
+            };
             if self.is('*') && self.peek_at(1).is_some() {
                 self.at += 1;
                 let factor = self.signed_power()?;
                 factors.push(factor);
+                divided = false;
             } else if self.is('/') && !matches!(self.peek_at(1), Some(Tok::Word(_))) {
                 self.at += 1;
                 let divisor = self.signed_power()?;
-                let dividend = product_of(std::mem::take(&mut factors));
-                factors.push(Node::Div(Box::new(dividend), Box::new(divisor)));
-            } else if self.starts_factor(factors.last()) {
+                divisors.push(divisor);
+                divided = true;
+            } else if self.starts_factor(last) {
                 let factor = self.power()?;
                 factors.push(factor);
-                self.mixed(&mut factors);
-            } else {
+                divided = false;
+                if divisors.is_empty() {
+                    self.mixed(&mut factors);
+                }
+            } else if divisors.is_empty() {
                 return Ok(product_of(factors));
+            } else {
+                let (num, den) = (product_of(factors), product_of(divisors));
+                return Ok(Node::Div(Box::new(num), Box::new(den)));
             }
         }
     }
@@ -397,19 +365,6 @@ impl Parser<'_> {
             (self.peek(), self.peek_at(1), self.peek_at(2)),
             (Some(Tok::Num(_)), Some(Tok::Sym('/')), Some(Tok::Num(_)))
         )
-    }
-
-    /// `2[x + 1]`: no comma before the closing bracket.
-    fn bracket_is_grouping(&self) -> bool {
-        let inner = self.tokens[self.at..].iter().take(64).map(|t| &t.tok);
-        for tok in inner {
-            match tok {
-                Tok::Sym(',' | ';') => return false,
-                Tok::Sym(']') => return true,
-                _ => {}
-            }
-        }
-        false
     }
 }
 

@@ -46,6 +46,35 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("set", format!("\\{{{}1\\}}", "\\sqrt{2},".repeat(1_500))),
         ("union", "(1,2)\\cup".repeat(1_500) + "(1,2)"),
         ("signs", "-".repeat(15_999) + "5"),
+        ("divisions", "1/".repeat(8_000) + "2"),
+        ("marks", "7".to_owned() + &"!%".repeat(5_000)),
+        ("degrees", "7".to_owned() + &"°".repeat(5_000)),
+        (
+            "powers of factorials",
+            "7".to_owned() + &"!^2".repeat(5_000),
+        ),
+        ("labels", "is: ".repeat(4_000)),
+        ("names", "word=".repeat(3_000) + "5"),
+        ("intersections", "(1,2)\\cap".repeat(1_500) + "(1,2)"),
+        ("differences", "(1,2)\\setminus".repeat(1_000) + "(1,2)"),
+        (
+            "many intervals",
+            (0..1_500)
+                .map(|i| format!("({},{})\\cup", i % 60, i % 60 + 1))
+                .collect::<String>()
+                + "(1,2)",
+        ),
+        ("millions", "7 ".to_owned() + &"million ".repeat(1_500)),
+        ("units", "7 ".to_owned() + &"parsecs ".repeat(1_500)),
+        ("formulas", "$x$ ".repeat(16_000)),
+        (
+            "products of a matrix",
+            "x ".repeat(5_000) + "\\begin{pmatrix} 1 \\end{pmatrix}",
+        ),
+        (
+            "sums of matrices",
+            "\\begin{pmatrix} x \\end{pmatrix}+".repeat(400) + "\\begin{pmatrix} 1 \\end{pmatrix}",
+        ),
         ("bars", "|".repeat(16_000)),
         ("subscripts", "a_{".repeat(5_000)),
         ("texts", "\\text{".repeat(2_500)),
