@@ -19,9 +19,20 @@ use super::source::OnRow;
 
 /// Hands every row of a file to `each`, until that fails. Lines are row numbers from 1.
 pub(super) fn rows(path: &Path, each: &mut OnRow<'_>) -> Result<(), DataError> {
-    let wrong = |source| DataError::Parquet {
-        path: path.to_path_buf(),
-        source,
+    let wrong = |source: ParquetError| match source {
+        // This is how the reader says that it was built without a codec.
+        ParquetError::General(text)
+            if text.contains("Disabled feature") && text.contains("zstd") =>
+        {
+            DataError::NotBuilt {
+                what: path.display().to_string(),
+                feature: "parquet-zstd",
+            }
+        }
+        source => DataError::Parquet {
+            path: path.to_path_buf(),
+            source,
+        },
     };
     let file = File::open(path).map_err(|source| DataError::File {
         path: path.to_path_buf(),
@@ -147,6 +158,30 @@ mod tests {
             let bad = rows.report.bad.first().expect("a null question");
             assert_eq!((bad.line, bad.field.as_str()), (3, "question"));
         }
+    }
+
+    #[cfg(not(feature = "parquet-zstd"))]
+    #[test]
+    fn a_file_compressed_with_zstd_names_the_feature_that_reads_it() {
+        // The codec stands in the metadata as a byte: 2 for snappy, 12 for zstd. One of the bytes that are 2 is it.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("rows.parquet");
+        write(&path, Compression::SNAPPY).expect("writable");
+        let whole = fs::read(&path).expect("readable");
+        let named = (0..whole.len()).filter(|&at| whole[at] == 2).any(|at| {
+            let mut changed = whole.clone();
+            changed[at] = 12;
+            fs::write(&path, changed).expect("writable");
+            let result = load(&spec(&path));
+            matches!(
+                result,
+                Err(DataError::NotBuilt {
+                    feature: "parquet-zstd",
+                    ..
+                })
+            )
+        });
+        assert!(named, "no change of the codec is told apart");
     }
 
     #[test]
