@@ -137,6 +137,8 @@ pub(crate) enum TasksCommand {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
+    /// Judge answers or completions: JSONL from a file or stdin, one verdict a line (docs/verifiers.md)
+    Score(ScoreArgs),
     /// One problem of each level, with its prompt and its solution
     Show {
         /// A task or preset
@@ -145,6 +147,19 @@ pub(crate) enum TasksCommand {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
+}
+
+/// `e2h tasks score`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScoreArgs {
+    /// A JSONL file; stdin without it
+    pub file: Option<PathBuf>,
+    /// The task of rows that do not name one: countdown, blocksworld, math, gsm8k, aqua, format, ...
+    #[arg(long)]
+    pub task: Option<String>,
+    /// Answer a bad line with the outcome unverifiable, so that lines in and out match
+    #[arg(long)]
+    pub answer_bad_lines: bool,
 }
 
 /// A half of the problem space.

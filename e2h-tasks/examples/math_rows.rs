@@ -15,10 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let half = arguments.get(2).map_or("all", String::as_str);
     let out = &mut std::io::stdout().lock();
     let text = std::fs::read_to_string(path)?;
-    let rows: Vec<Value> = text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
+    let rows: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let mut families: BTreeMap<String, [u32; 4]> = BTreeMap::new();
     let mut slowest = (0.0, String::new());
     let start = Instant::now();
@@ -35,23 +32,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             strict_names: row["strict"].as_bool().unwrap_or(true),
             decimals: row["precision"].as_u64().map(|places| places as u32),
         };
-        let truth = row["truth"]
-            .as_bool()
-            .or(row["expected"].as_bool())
-            .unwrap_or(false);
+        let truth = row["truth"].as_bool().or(row["expected"].as_bool()).unwrap_or(false);
         let whole = row["truth"].is_null();
         let before = Instant::now();
-        let verdict = if whole {
-            grade_texts(gold, pred, options)
-        } else {
-            grade_with(gold, pred, options)
-        };
+        let verdict =
+            if whole { grade_texts(gold, pred, options) } else { grade_with(gold, pred, options) };
         let took = before.elapsed().as_secs_f64();
         if took > slowest.0 {
-            slowest = (
-                took,
-                format!("{gold} | {}", pred.chars().take(60).collect::<String>()),
-            );
+            slowest = (took, format!("{gold} | {}", pred.chars().take(60).collect::<String>()));
         }
         graded += 1;
         let doubtful = row["doubtful"].as_bool().unwrap_or(false);
@@ -60,11 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Outcome::Different => !truth,
             Outcome::Unverifiable => false,
         };
-        let family = if whole {
-            field("test")
-        } else {
-            field("family")
-        };
+        let family = if whole { field("test") } else { field("family") };
         let counts = families.entry(family.to_owned()).or_default();
         if doubtful {
             counts[3] += u32::from(!right);
@@ -74,21 +58,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         counts[1] += u32::from(right);
         counts[2] += u32::from(verdict.is_equal() && !truth);
         if !right {
-            let short: String = pred
-                .chars()
-                .rev()
-                .take(110)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-                .collect();
+            let short: String =
+                pred.chars().rev().take(110).collect::<Vec<_>>().into_iter().rev().collect();
             writeln!(
                 out,
                 "{family}: {} | {} | {} expected {truth} ({})",
-                gold.chars()
-                    .take(110)
-                    .collect::<String>()
-                    .replace('\n', " "),
+                gold.chars().take(110).collect::<String>().replace('\n', " "),
                 short.replace('\n', " "),
                 verdict.reason,
                 verdict.outcome == Outcome::Unverifiable,

@@ -33,9 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     for name in registry::names() {
-        let task = TaskConfig::named(name)?
-            .task()
-            .map_err(|_| "invalid preset")?;
+        let task = TaskConfig::named(name)?.task().map_err(|_| "invalid preset")?;
         for (index, spec) in task.levels().iter().enumerate() {
             let mut rng = RootSeed(0).stream("speed", &[index as u64]);
             let mut problems: Vec<Problem> = Vec::new();
@@ -47,9 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     for name in ["countdown-nano", "blocksworld-nano"] {
-        let player = TaskConfig::named(name)?
-            .legal_play()
-            .map_err(|_| "invalid preset")?;
+        let player = TaskConfig::named(name)?.legal_play().map_err(|_| "invalid preset")?;
         let player = player.ok_or("not playable")?;
         let mut rng = RootSeed(0).stream("play", &[]);
         let mut n_words = 0;
@@ -57,10 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let play = player.random_play(&PlayConfig::default(), &mut rng);
             n_words += play.map_or(0, |play| play.completion.split_whitespace().count());
         });
-        println!(
-            "{name}: mean words of a play {:.1}",
-            f64::from(n_words as u32) / 20_000.0
-        );
+        println!("{name}: mean words of a play {:.1}", f64::from(n_words as u32) / 20_000.0);
     }
     planner()?;
     distinct()?;
@@ -72,15 +65,8 @@ fn verify(name: &str, task: &dyn Task, problems: &[Problem]) {
     let completions: Vec<(Problem, String)> = problems
         .iter()
         .map(|problem| {
-            let solution = problem
-                .solution
-                .as_ref()
-                .and_then(|s| s.as_str())
-                .unwrap_or_default();
-            (
-                problem.clone(),
-                format!(" so</think>\n<answer>{solution}</answer>"),
-            )
+            let solution = problem.solution.as_ref().and_then(|s| s.as_str()).unwrap_or_default();
+            (problem.clone(), format!(" so</think>\n<answer>{solution}</answer>"))
         })
         .collect();
     let mut n_correct = 0;
@@ -102,20 +88,15 @@ fn planner() -> Result<(), Box<dyn Error>> {
         };
         let task = Blocksworld::new(config).map_err(|_| "invalid configuration")?;
         let mut rng = RootSeed(0).stream("planner", &[]);
-        let problems: Result<Vec<Problem>, _> = (0..100)
-            .map(|_| task.generate(Level(0), Split::Train, &mut rng))
-            .collect();
+        let problems: Result<Vec<Problem>, _> =
+            (0..100).map(|_| task.generate(Level(0), Split::Train, &mut rng)).collect();
         let instances: Result<Vec<_>, _> = problems?.iter().map(Blocksworld::instance).collect();
         let instances = instances?;
-        rate(
-            &format!("8 blocks: shortest plan of {length}"),
-            1_000,
-            |i| {
-                let instance = &instances[i % instances.len()];
-                let found = shortest_plan(&instance.start, &instance.goal, usize::MAX, 1_000_000);
-                assert!(matches!(found, Search::Plan(plan) if plan.len() == length));
-            },
-        );
+        rate(&format!("8 blocks: shortest plan of {length}"), 1_000, |i| {
+            let instance = &instances[i % instances.len()];
+            let found = shortest_plan(&instance.start, &instance.goal, usize::MAX, 1_000_000);
+            assert!(matches!(found, Search::Plan(plan) if plan.len() == length));
+        });
     }
     Ok(())
 }
@@ -124,9 +105,7 @@ fn planner() -> Result<(), Box<dyn Error>> {
 #[expect(clippy::print_stdout, reason = "the result of the program")]
 fn distinct() -> Result<(), Box<dyn Error>> {
     for name in ["countdown-nano", "blocksworld-nano"] {
-        let task = TaskConfig::named(name)?
-            .task()
-            .map_err(|_| "invalid preset")?;
+        let task = TaskConfig::named(name)?.task().map_err(|_| "invalid preset")?;
         for (index, spec) in task.levels().iter().enumerate() {
             let mut rng = RootSeed(0).stream("distinct", &[index as u64]);
             let mut seen = HashSet::new();
@@ -134,11 +113,7 @@ fn distinct() -> Result<(), Box<dyn Error>> {
                 let problem = task.generate(Level::at(index), Split::Test, &mut rng)?;
                 seen.insert(task.canonical(&problem)?);
             }
-            println!(
-                "{name}, {}: {} different among 5,000 test problems",
-                spec.label,
-                seen.len()
-            );
+            println!("{name}, {}: {} different among 5,000 test problems", spec.label, seen.len());
         }
     }
     Ok(())
@@ -162,10 +137,7 @@ fn fractions() -> Result<(), Box<dyn Error>> {
                     &config.operators,
                 ));
             }
-            println!(
-                "{:?}, {n} numbers: {n_padded} of 300 problems are padded",
-                config.style
-            );
+            println!("{:?}, {n} numbers: {n_padded} of 300 problems are padded", config.style);
         }
     }
     Ok(())

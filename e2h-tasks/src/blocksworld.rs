@@ -103,20 +103,11 @@ impl Blocksworld {
             return Err(problems);
         }
         let label = |&n: &usize| {
-            if n == 1 {
-                "1 action".to_owned()
-            } else {
-                format!("{n} actions")
-            }
+            if n == 1 { "1 action".to_owned() } else { format!("{n} actions") }
         };
-        let level = |n: &usize, ood| LevelSpec {
-            label: label(n),
-            ood,
-        };
+        let level = |n: &usize, ood| LevelSpec { label: label(n), ood };
         let train = config.levels.iter().map(|n| level(n, false));
-        let levels = train
-            .chain(config.ood_levels.iter().map(|n| level(n, true)))
-            .collect();
+        let levels = train.chain(config.ood_levels.iter().map(|n| level(n, true))).collect();
         Ok(Self { config, levels })
     }
 
@@ -131,16 +122,10 @@ impl Blocksworld {
     /// [`MalformedProblem`](Error::MalformedProblem) when `question` is no possible state or `answer` no list of
     /// facts about its blocks.
     pub fn instance(problem: &Problem) -> Result<Instance> {
-        let malformed = |field, problem| Error::MalformedProblem {
-            task: NAME.to_owned(),
-            field,
-            problem,
-        };
+        let malformed =
+            |field, problem| Error::MalformedProblem { task: NAME.to_owned(), field, problem };
         let no_text = |field| malformed(field, "is not a text".to_owned());
-        let question = problem
-            .question
-            .as_str()
-            .ok_or_else(|| no_text("question"))?;
+        let question = problem.question.as_str().ok_or_else(|| no_text("question"))?;
         let answer = problem.answer.as_str().ok_or_else(|| no_text("answer"))?;
         let (names, start) =
             text::read_state(question).map_err(|problem| malformed("question", problem))?;
@@ -158,11 +143,7 @@ impl Blocksworld {
         let (mut state, mut length) = (*start, 0);
         let mut play = |action: Action| {
             length += 1;
-            if state.apply(action) {
-                Ok(())
-            } else {
-                Err(Fault::Illegal)
-            }
+            if state.apply(action) { Ok(()) } else { Err(Fault::Illegal) }
         };
         match self.config.style {
             PromptStyle::Chat => {
@@ -191,11 +172,7 @@ impl Blocksworld {
             .solution
             .as_ref()
             .and_then(|solution| solution.as_str())
-            .map(|plan| {
-                plan.split(['\n', ';'])
-                    .filter(|step| !step.trim().is_empty())
-                    .count()
-            });
+            .map(|plan| plan.split(['\n', ';']).filter(|step| !step.trim().is_empty()).count());
         given.filter(|&length| length > 0).unwrap_or_else(|| {
             match planner::shortest_plan(&instance.start, &instance.goal, usize::MAX, MAX_EXPANDED)
             {
@@ -251,25 +228,16 @@ impl Blocksworld {
 
 /// The canonical text of an instance: the sorted facts about places, then the sorted facts of the goal.
 fn canonical(instance: &Instance) -> String {
-    let names: Vec<String> = instance
-        .names
-        .iter()
-        .map(|name| name.to_ascii_lowercase())
-        .collect();
+    let names: Vec<String> = instance.names.iter().map(|name| name.to_ascii_lowercase()).collect();
     let sorted = |facts: &mut dyn Iterator<Item = Fact>| {
-        let mut texts: Vec<String> = facts
-            .map(|fact| text::write_facts(&[fact], &names))
-            .collect();
+        let mut texts: Vec<String> = facts.map(|fact| text::write_facts(&[fact], &names)).collect();
         texts.sort_unstable();
         texts.dedup();
         texts.join(", ")
     };
     let start = &instance.start;
     let places = sorted(&mut start.blocks().map(|x| start.position(x)));
-    format!(
-        "{places}; goal: {}",
-        sorted(&mut instance.goal.iter().copied())
-    )
+    format!("{places}; goal: {}", sorted(&mut instance.goal.iter().copied()))
 }
 
 impl Task for Blocksworld {
@@ -353,10 +321,7 @@ mod tests {
     }
 
     fn rewards(style: PromptStyle, solution: Option<&str>, answer: &str) -> (f64, Outcome) {
-        let config = BlocksworldConfig {
-            style,
-            ..BlocksworldConfig::default()
-        };
+        let config = BlocksworldConfig { style, ..BlocksworldConfig::default() };
         let task = Blocksworld::new(config).expect("valid");
         let score = task.score_answer(&problem(solution), answer);
         (score.reward, score.outcome)
@@ -367,12 +332,7 @@ mod tests {
 
     #[test]
     fn a_detour_costs_reward_with_or_without_a_reference_plan() {
-        for solution in [
-            Some(PLAN),
-            Some("pick red ; stack red blue"),
-            None,
-            Some(""),
-        ] {
+        for solution in [Some(PLAN), Some("pick red ; stack red blue"), None, Some("")] {
             let score = |answer: &str| rewards(PromptStyle::Chat, solution, answer);
             assert_eq!(score(PLAN), (2.0, Outcome::Correct));
             assert_eq!(score(&format!("{DETOUR}{PLAN}")), (1.5, Outcome::Correct));
@@ -380,28 +340,15 @@ mod tests {
         }
         let long = format!("{DETOUR}{PLAN}");
         let score = rewards(PromptStyle::Chat, Some(&long), PLAN);
-        assert_eq!(
-            score,
-            (2.0, Outcome::Correct),
-            "shorter than the reference earns no more"
-        );
+        assert_eq!(score, (2.0, Outcome::Correct), "shorter than the reference earns no more");
     }
 
     #[test]
     fn each_style_reads_its_own_wording_only() {
         let compact = "pick red ; stack red blue";
-        assert_eq!(
-            rewards(PromptStyle::Compact, None, compact),
-            (2.0, Outcome::Correct)
-        );
-        assert_eq!(
-            rewards(PromptStyle::Chat, None, compact),
-            (0.0, Outcome::Wrong)
-        );
-        assert_eq!(
-            rewards(PromptStyle::Compact, None, PLAN),
-            (0.0, Outcome::Wrong)
-        );
+        assert_eq!(rewards(PromptStyle::Compact, None, compact), (2.0, Outcome::Correct));
+        assert_eq!(rewards(PromptStyle::Chat, None, compact), (0.0, Outcome::Wrong));
+        assert_eq!(rewards(PromptStyle::Compact, None, PLAN), (0.0, Outcome::Wrong));
     }
 
     #[test]
@@ -420,9 +367,6 @@ mod tests {
     #[test]
     fn a_huge_answer_is_refused_unread() {
         let answer = "pick up the red block\n".repeat(500_000);
-        assert_eq!(
-            rewards(PromptStyle::Chat, None, &answer),
-            (0.0, Outcome::Wrong)
-        );
+        assert_eq!(rewards(PromptStyle::Chat, None, &answer), (0.0, Outcome::Wrong));
     }
 }

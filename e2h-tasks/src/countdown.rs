@@ -74,9 +74,7 @@ impl Op {
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|op| op.sign().as_bytes() == [byte])
+        Self::ALL.into_iter().find(|op| op.sign().as_bytes() == [byte])
     }
 
     fn precedence(self) -> u8 {
@@ -113,14 +111,9 @@ impl Countdown {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let level = |&n: &usize, ood| LevelSpec {
-            label: format!("{n} numbers"),
-            ood,
-        };
+        let level = |&n: &usize, ood| LevelSpec { label: format!("{n} numbers"), ood };
         let train = config.levels.iter().map(|n| level(n, false));
-        let levels = train
-            .chain(config.ood_levels.iter().map(|n| level(n, true)))
-            .collect();
+        let levels = train.chain(config.ood_levels.iter().map(|n| level(n, true))).collect();
         Ok(Self { config, levels })
     }
 
@@ -135,10 +128,7 @@ impl Countdown {
     /// [`MalformedProblem`](Error::MalformedProblem) when `question` is no list of whole numbers from 0, or
     /// `answer` no whole number.
     pub fn instance(problem: &Problem) -> Result<Instance> {
-        let numbers = problem
-            .question
-            .as_array()
-            .filter(|list| list.len() <= MAX_NUMBERS);
+        let numbers = problem.question.as_array().filter(|list| list.len() <= MAX_NUMBERS);
         let numbers: Option<Vec<u64>> =
             numbers.and_then(|list| list.iter().map(Value::as_u64).collect());
         let numbers =
@@ -161,13 +151,11 @@ impl Countdown {
 
     fn n_numbers(&self, level: Level) -> Result<usize> {
         let all = self.config.all_levels();
-        all.get(level.index())
-            .copied()
-            .ok_or_else(|| Error::NoSuchLevel {
-                task: NAME.to_owned(),
-                level: level.0,
-                last: Level::at(all.len().saturating_sub(1)).0,
-            })
+        all.get(level.index()).copied().ok_or_else(|| Error::NoSuchLevel {
+            task: NAME.to_owned(),
+            level: level.0,
+            last: Level::at(all.len().saturating_sub(1)).0,
+        })
     }
 
     fn judge(
@@ -176,12 +164,7 @@ impl Countdown {
         answer: &str,
     ) -> Result<std::result::Result<(), expr::Fault>> {
         let Instance { numbers, target } = Self::instance(problem)?;
-        Ok(expr::check(
-            answer,
-            &numbers,
-            target,
-            &self.config.operators,
-        ))
+        Ok(expr::check(answer, &numbers, target, &self.config.operators))
     }
 }
 
@@ -198,18 +181,11 @@ fn words(numbers: &[u64]) -> String {
 }
 
 fn whole(value: &Value) -> Option<i128> {
-    value
-        .as_i64()
-        .map(i128::from)
-        .or_else(|| value.as_u64().map(i128::from))
+    value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from))
 }
 
 fn malformed(field: &'static str, problem: &str) -> Error {
-    Error::MalformedProblem {
-        task: NAME.to_owned(),
-        field,
-        problem: problem.to_owned(),
-    }
+    Error::MalformedProblem { task: NAME.to_owned(), field, problem: problem.to_owned() }
 }
 
 impl Task for Countdown {
@@ -254,13 +230,7 @@ impl Task for Countdown {
     }
 
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
-        let part = |value| {
-            vec![RewardPart::new(
-                "correct",
-                value,
-                self.config.correct_weight,
-            )]
-        };
+        let part = |value| vec![RewardPart::new("correct", value, self.config.correct_weight)];
         match self.judge(problem, answer) {
             Ok(Ok(())) => Score::new(part(1.0), Outcome::Correct, "equals the target"),
             Ok(Err(fault)) => Score::new(part(0.0), Outcome::Wrong, fault.reason()),

@@ -191,32 +191,18 @@ impl Loader {
         }
         let mut report = self.report;
         report.n_kept = self.problems.iter().map(Vec::len).sum();
-        let mapped = self
-            .notes
-            .into_iter()
-            .map(|(text, n_rows)| (text.to_owned(), n_rows));
+        let mapped = self.notes.into_iter().map(|(text, n_rows)| (text.to_owned(), n_rows));
         let unknown = self.unknown_tasks.into_iter();
-        let unknown = unknown.map(|(task, n)| {
-            (
-                format!("task `{task}` is not in the registry: not checked"),
-                n,
-            )
-        });
-        report.notes = mapped
-            .chain(unknown)
-            .map(|(text, n_rows)| Note { text, n_rows })
-            .collect();
+        let unknown = unknown
+            .map(|(task, n)| (format!("task `{task}` is not in the registry: not checked"), n));
+        report.notes = mapped.chain(unknown).map(|(text, n_rows)| Note { text, n_rows }).collect();
         report.notes.sort_by(|a, b| a.text.cmp(&b.text));
         if report.n_kept == 0 {
             let why = format!(
                 "{} are of other levels, {} cannot be read{}",
                 report.n_other_levels,
                 report.bad.len(),
-                report
-                    .bad
-                    .first()
-                    .map(|bad| format!(", first {bad}"))
-                    .unwrap_or_default()
+                report.bad.first().map(|bad| format!(", first {bad}")).unwrap_or_default()
             );
             let n_read = report.n_read;
             return Err(DataError::NoRows { n_read, why });
@@ -230,24 +216,12 @@ impl Loader {
 fn key(problem: &Problem, known: &KnownTasks) -> Result<String, Fault> {
     let text = match (known.get(&problem.task), &problem.question) {
         (Some(task), question) => task.canonical(problem).map_err(|error| match error {
-            e2h_core::Error::MalformedProblem {
-                field,
-                problem: what,
-                ..
-            } => {
-                let value = if field == "answer" {
-                    &problem.answer
-                } else {
-                    question
-                };
+            e2h_core::Error::MalformedProblem { field, problem: what, .. } => {
+                let value = if field == "answer" { &problem.answer } else { question };
                 let expected = format!("as {} defines it ({what})", problem.task);
                 Fault::new(field, expected, excerpt(&value.to_string()))
             }
-            other => Fault::new(
-                "line",
-                format!("a row of {}", problem.task),
-                other.to_string(),
-            ),
+            other => Fault::new("line", format!("a row of {}", problem.task), other.to_string()),
         })?,
         (None, Value::String(text)) => text.trim().to_owned(),
         (None, question) => question.to_string(),
@@ -257,12 +231,7 @@ fn key(problem: &Problem, known: &KnownTasks) -> Result<String, Fault> {
 
 /// The last level with rows, or 0.
 fn last_level(problems: &[Vec<Problem>]) -> Level {
-    Level::at(
-        problems
-            .iter()
-            .rposition(|pool| !pool.is_empty())
-            .unwrap_or(0),
-    )
+    Level::at(problems.iter().rposition(|pool| !pool.is_empty()).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -298,18 +267,13 @@ mod tests {
         assert_eq!(ids(0), ["rows:3", "rows:6", "rows:9"]);
         let rows =
             load_text(&countdown(9), |spec| spec.levels = vec![Level(2)]).expect("good rows");
-        assert_eq!(
-            (rows.len(), rows.report.n_other_levels, rows.problems.len()),
-            (3, 6, 3)
-        );
+        assert_eq!((rows.len(), rows.report.n_other_levels, rows.problems.len()), (3, 6, 3));
     }
 
     #[test]
     fn a_smaller_take_begins_a_larger_one_and_seeds_differ() {
         let take = |n, seed| {
-            let rows = load_text(&countdown(300), |spec| {
-                (spec.take, spec.seed) = (Some(n), seed)
-            });
+            let rows = load_text(&countdown(300), |spec| (spec.take, spec.seed) = (Some(n), seed));
             let rows = rows.expect("good rows");
             assert_eq!((rows.len(), rows.report.n_not_taken), (3 * n, 300 - 3 * n));
             rows.problems[1].clone()
@@ -324,29 +288,13 @@ mod tests {
             "{}\r\n[1]\n{{\"task\":\"countdown\",\"level\":0,\"question\":7,\"answer\":1}}\nx",
             countdown(2)
         );
-        let error = load_text(&text, |_| {})
-            .expect_err("line 4 is no object")
-            .to_string();
-        assert!(
-            error.ends_with("rows.jsonl:4: `line` must be a JSON object, got [1]"),
-            "{error}"
-        );
+        let error = load_text(&text, |_| {}).expect_err("line 4 is no object").to_string();
+        assert!(error.ends_with("rows.jsonl:4: `line` must be a JSON object, got [1]"), "{error}");
         let rows = load_text(&text, |spec| spec.bad_rows = OnBadRow::Collect).expect("two rows");
-        let bad: Vec<_> = rows
-            .report
-            .bad
-            .iter()
-            .map(|bad| (bad.line, bad.field.as_str()))
-            .collect();
+        let bad: Vec<_> =
+            rows.report.bad.iter().map(|bad| (bad.line, bad.field.as_str())).collect();
         assert_eq!(bad, [(4, "line"), (5, "question"), (6, "line")]);
-        assert_eq!(
-            (
-                rows.report.n_read,
-                rows.report.n_kept,
-                rows.report.files[0].n_bad
-            ),
-            (5, 2, 3)
-        );
+        assert_eq!((rows.report.n_read, rows.report.n_kept, rows.report.files[0].n_bad), (5, 2, 3));
     }
 
     #[test]
@@ -360,12 +308,7 @@ mod tests {
         let examples = [["a", "b"], ["c", "d"]].map(|pair| pair.map(str::to_owned));
         assert_eq!((rows.len(), rows.report.duplicates.n_rows), (5, 2));
         assert_eq!(rows.report.duplicates.examples, examples);
-        assert_eq!(
-            rows.report.notes.len(),
-            2,
-            "two tasks are not checked: {}",
-            rows.report
-        );
+        assert_eq!(rows.report.notes.len(), 2, "two tasks are not checked: {}", rows.report);
         let rows = load_text(text, |spec| spec.duplicates = OnDuplicate::Drop).expect("good rows");
         assert_eq!((rows.len(), rows.report.duplicates.n_rows), (3, 2));
     }
@@ -376,10 +319,7 @@ mod tests {
         assert!(error.starts_with("no rows are left of the 0"), "{error}");
         let error = load_text(&countdown(2), |spec| spec.levels = vec![Level(9)])
             .expect_err("other levels");
-        assert!(
-            error.to_string().contains("2 are of other levels"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("2 are of other levels"), "{error}");
     }
 
     #[test]

@@ -90,11 +90,7 @@ pub fn answer(completion: &str) -> Result<&str, FormatFault> {
     if n_found < TAGS.len() {
         return Err(FormatFault::Missing);
     }
-    let [
-        (thought_end, think_close),
-        (answer_open, answer_start),
-        (answer_end, after),
-    ] = found;
+    let [(thought_end, think_close), (answer_open, answer_start), (answer_end, after)] = found;
     if !completion[..thought_end].contains(is_visible) {
         return Err(FormatFault::EmptyThought);
     }
@@ -126,11 +122,7 @@ pub(crate) fn chat_prompt(user: String) -> Prompt {
 
 /// A compact prompt: no system message, and `<think>` alone as the prefix.
 pub(crate) fn compact_prompt(user: String) -> Prompt {
-    Prompt {
-        system: None,
-        user,
-        assistant_prefix: "<think>".to_owned(),
-    }
+    Prompt { system: None, user, assistant_prefix: "<think>".to_owned() }
 }
 
 /// Refuses random play in another style than the compact one, in which plays are worded.
@@ -181,28 +173,13 @@ mod tests {
         check("x</think><answer>1</answer>", Ok("1"));
         check("x</think>\u{1c}\n<answer> 1\u{3000}</answer>\n", Ok("1"));
         check("x</think><answer>a<b</ans</answer>", Ok("a<b</ans"));
-        check(
-            "<think>x</think><answer>1</answer>",
-            Err(FormatFault::Order),
-        );
-        check(
-            "x</think><answer>1</answer></answer>",
-            Err(FormatFault::Order),
-        );
+        check("<think>x</think><answer>1</answer>", Err(FormatFault::Order));
+        check("x</think><answer>1</answer></answer>", Err(FormatFault::Order));
         check("<answer></think>1</answer>", Err(FormatFault::Order));
         check("x</think><answer>1", Err(FormatFault::Missing));
-        check(
-            "\u{200b} </think><answer>1</answer>",
-            Err(FormatFault::EmptyThought),
-        );
-        check(
-            "x</think><answer>\u{2800}</answer>",
-            Err(FormatFault::EmptyAnswer),
-        );
-        check(
-            "x</think>\u{200b}<answer>1</answer>",
-            Err(FormatFault::TextBetween),
-        );
+        check("\u{200b} </think><answer>1</answer>", Err(FormatFault::EmptyThought));
+        check("x</think><answer>\u{2800}</answer>", Err(FormatFault::EmptyAnswer));
+        check("x</think>\u{200b}<answer>1</answer>", Err(FormatFault::TextBetween));
         check("x</think><answer>1</answer>.", Err(FormatFault::TextAfter));
     }
 }

@@ -30,27 +30,18 @@ fn task(name: &str, seed: RootSeed) -> Result<String, Error> {
     for (index, spec) in task.levels().iter().enumerate() {
         let mut rng = seed.stream("gallery", &[index as u64]);
         let problem = task.generate(Level::at(index), Split::Train, &mut rng)?;
-        let ood = if spec.ood {
-            ", out of distribution"
-        } else {
-            ""
-        };
+        let ood = if spec.ood { ", out of distribution" } else { "" };
         text.push_str(&format!("\n### Level {index}: {}{ood}\n\n", spec.label));
         text.push_str(&render(&task.prompt(&problem)?, index == 0));
-        let solution = problem
-            .solution
-            .as_ref()
-            .and_then(|solution| solution.as_str());
+        let solution = problem.solution.as_ref().and_then(|solution| solution.as_str());
         if let Some(solution) = solution {
             text.push_str(&format!("\nA solution:\n\n```text\n{solution}\n```\n"));
         }
     }
     let player = config.legal_play().ok().flatten();
     if let Some(player) = player.filter(|_| name.ends_with("-nano")) {
-        let play = player.random_play(
-            &PlayConfig::default(),
-            &mut seed.stream("gallery/play", &[]),
-        )?;
+        let play =
+            player.random_play(&PlayConfig::default(), &mut seed.stream("gallery/play", &[]))?;
         let prompt = player.prompt(&play.problem)?;
         text.push_str("\n### A random play\n\n");
         text.push_str(&fence(&format!(
@@ -64,13 +55,8 @@ fn task(name: &str, seed: RootSeed) -> Result<String, Error> {
 /// The prompt; the system message only where `with_system`, since it is the same for all levels.
 fn render(prompt: &Prompt, with_system: bool) -> String {
     let system = prompt.system.as_ref().filter(|_| with_system);
-    let system = system
-        .map(|system| format!("[system] {system}\n"))
-        .unwrap_or_default();
-    fence(&format!(
-        "{system}[user] {}\n[assistant] {}",
-        prompt.user, prompt.assistant_prefix
-    ))
+    let system = system.map(|system| format!("[system] {system}\n")).unwrap_or_default();
+    fence(&format!("{system}[user] {}\n[assistant] {}", prompt.user, prompt.assistant_prefix))
 }
 
 fn fence(text: &str) -> String {

@@ -63,10 +63,7 @@ impl PassCount {
                 problem: format!("of row {} is not a whole number from 0", row.id),
             })
         };
-        Ok(Self {
-            n_correct: count("n_correct")?,
-            n_samples: count("n_samples")?,
-        })
+        Ok(Self { n_correct: count("n_correct")?, n_samples: count("n_samples")? })
     }
 }
 
@@ -120,15 +117,8 @@ pub fn by_quantiles(passes: &[PassCount], k: usize) -> Result<Levels> {
     let sizes = found.sizes();
     if sizes.len() < k || sizes.contains(&0) {
         sorted.dedup();
-        let got = format!(
-            "{k} for {n} problems with {} different pass rates",
-            sorted.len()
-        );
-        return Err(out_of_range(
-            "k",
-            got,
-            "small enough that no level is empty",
-        ));
+        let got = format!("{k} for {n} problems with {} different pass rates", sorted.len());
+        return Err(out_of_range("k", got, "small enough that no level is empty"));
     }
     Ok(found)
 }
@@ -142,11 +132,7 @@ pub fn by_thresholds(passes: &[PassCount], thresholds: &[f64]) -> Result<Levels>
     let falling = thresholds.windows(2).all(|pair| pair[0] > pair[1]);
     if !inside || !falling || thresholds.len() >= usize::from(u16::MAX) {
         let got = format!("{thresholds:?}");
-        return Err(out_of_range(
-            "thresholds",
-            got,
-            "falling pass rates in (0, 1]",
-        ));
+        return Err(out_of_range("thresholds", got, "falling pass rates in (0, 1]"));
     }
     Ok(assign(&rates(passes)?, thresholds.to_vec()))
 }
@@ -162,11 +148,7 @@ fn assign(rates: &[f64], thresholds: Vec<f64>) -> Levels {
 }
 
 fn out_of_range(name: &str, got: String, expected: &str) -> Error {
-    Error::OutOfRange {
-        name: name.to_owned(),
-        got,
-        expected: expected.to_owned(),
-    }
+    Error::OutOfRange { name: name.to_owned(), got, expected: expected.to_owned() }
 }
 
 /// How levels are made from pass counts.
@@ -236,10 +218,7 @@ pub fn label(
     let (mut labelled, mut passes) = (Vec::new(), Vec::new());
     for (row, n_correct, n_samples) in rows {
         labelled.push(row);
-        passes.push(PassCount {
-            n_correct,
-            n_samples,
-        });
+        passes.push(PassCount { n_correct, n_samples });
     }
     let found = match &rule {
         LabelRule::Quantiles { k } => by_quantiles(&passes, *k)?,
@@ -253,12 +232,9 @@ pub fn label(
     });
     for ((row, pass), &level) in labelled.iter_mut().zip(&passes).zip(&found.levels) {
         row.level = level;
-        row.extra
-            .insert("n_correct".to_owned(), pass.n_correct.into());
-        row.extra
-            .insert("n_samples".to_owned(), pass.n_samples.into());
-        row.extra
-            .insert("labelled_by".to_owned(), labelled_by.clone());
+        row.extra.insert("n_correct".to_owned(), pass.n_correct.into());
+        row.extra.insert("n_samples".to_owned(), pass.n_samples.into());
+        row.extra.insert("labelled_by".to_owned(), labelled_by.clone());
     }
     let header = LabelHeader {
         labelled_by: provenance,
@@ -266,10 +242,7 @@ pub fn label(
         sizes: found.sizes(),
         thresholds: found.thresholds,
     };
-    Ok(Labelled {
-        rows: labelled,
-        header,
-    })
+    Ok(Labelled { rows: labelled, header })
 }
 
 impl Labelled {
@@ -304,10 +277,7 @@ mod tests {
     use super::*;
 
     fn of_20(counts: &[u32]) -> Vec<PassCount> {
-        let pass = |&n_correct| PassCount {
-            n_correct,
-            n_samples: 20,
-        };
+        let pass = |&n_correct| PassCount { n_correct, n_samples: 20 };
         counts.iter().map(pass).collect()
     }
 
@@ -332,39 +302,19 @@ mod tests {
 
     #[test]
     fn an_empty_level_is_an_error_and_not_fewer_levels() {
-        for (counts, k) in [
-            (&[4, 4, 4][..], 2),
-            (&[], 2),
-            (&[1, 2], 3),
-            (&[1, 2], 0),
-            (&[], 1),
-        ] {
-            assert!(
-                by_quantiles(&of_20(counts), k).is_err(),
-                "{counts:?} in {k}"
-            );
+        for (counts, k) in [(&[4, 4, 4][..], 2), (&[], 2), (&[1, 2], 3), (&[1, 2], 0), (&[], 1)] {
+            assert!(by_quantiles(&of_20(counts), k).is_err(), "{counts:?} in {k}");
         }
-        assert_eq!(
-            by_quantiles(&of_20(&[4]), 1).expect("one level").sizes(),
-            [1]
-        );
+        assert_eq!(by_quantiles(&of_20(&[4]), 1).expect("one level").sizes(), [1]);
     }
 
     #[test]
     fn impossible_counts_and_thresholds_are_refused() {
-        let pass = |n_correct, n_samples| {
-            [PassCount {
-                n_correct,
-                n_samples,
-            }]
-        };
+        let pass = |n_correct, n_samples| [PassCount { n_correct, n_samples }];
         assert!(by_thresholds(&pass(1, 0), &[0.5]).is_err());
         assert!(by_thresholds(&pass(3, 2), &[0.5]).is_err());
         for thresholds in [&[0.5, 0.5][..], &[0.2, 0.5], &[0.0], &[1.1], &[f64::NAN]] {
-            assert!(
-                by_thresholds(&pass(1, 2), thresholds).is_err(),
-                "{thresholds:?}"
-            );
+            assert!(by_thresholds(&pass(1, 2), thresholds).is_err(), "{thresholds:?}");
         }
     }
 

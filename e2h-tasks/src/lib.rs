@@ -5,9 +5,9 @@ pub mod format;
 pub mod blocksworld;
 pub mod countdown;
 
-pub mod math;
 pub mod data;
 pub mod label;
+pub mod math;
 pub mod score_stream;
 
 pub mod gallery;

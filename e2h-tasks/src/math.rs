@@ -89,10 +89,7 @@ pub struct Verdict {
 
 impl Verdict {
     fn new(outcome: Outcome, reason: &'static str) -> Self {
-        Self {
-            outcome,
-            reason: Cow::Borrowed(reason),
-        }
+        Self { outcome, reason: Cow::Borrowed(reason) }
     }
 
     /// True when the answers are the same.
@@ -115,11 +112,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            relation_for_set: true,
-            strict_names: true,
-            decimals: None,
-        }
+        Self { relation_for_set: true, strict_names: true, decimals: None }
     }
 }
 
@@ -207,15 +200,8 @@ fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement
     if let Some(letter) = gold_choice(gold)
         && let Some(theirs) = text::choice(pred)
     {
-        let how = if letter == theirs {
-            "the same choice"
-        } else {
-            "another choice"
-        };
-        return Ok(compare::Judgement {
-            equal: letter == theirs,
-            how,
-        });
+        let how = if letter == theirs { "the same choice" } else { "another choice" };
+        return Ok(compare::Judgement { equal: letter == theirs, how });
     }
     let same_words = || text::words_key(gold) == text::words_key(pred);
     let gold_node = match read(gold, Comma::Group, context) {
@@ -232,10 +218,7 @@ fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement
     if let Node::Text(words) = &gold_node.0 {
         // `It is Monday`: the words after the last `is`.
         let (ours, theirs) = (text::words_key(words), text::words_key(pred));
-        if theirs
-            .rsplit_once(" is ")
-            .is_some_and(|(_, rest)| rest == ours)
-        {
+        if theirs.rsplit_once(" is ").is_some_and(|(_, rest)| rest == ours) {
             return Ok(compare::agree("the same words"));
         }
     }
@@ -249,9 +232,7 @@ fn judge(gold: &str, pred: &str, context: Context<'_>) -> Res<compare::Judgement
 fn gold_choice(gold: &str) -> Option<char> {
     let key = text::words_key(gold);
     let upper = gold.chars().filter(|c| c.is_ascii_uppercase()).count() == 1;
-    (key.len() == 1 && upper)
-        .then(|| text::choice(gold))
-        .flatten()
+    (key.len() == 1 && upper).then(|| text::choice(gold)).flatten()
 }
 
 fn is_words(node: &Node) -> bool {

@@ -16,11 +16,7 @@ use crate::countdown::{Countdown, CountdownConfig};
 /// It is read from a table with the `kind` of a preset and the keys that differ from it; it is written with the
 /// `kind` of the task and all keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "kind",
-    rename_all = "lowercase",
-    try_from = "Map<String, Value>"
-)]
+#[serde(tag = "kind", rename_all = "lowercase", try_from = "Map<String, Value>")]
 pub enum TaskConfig {
     /// Countdown.
     Countdown(CountdownConfig),
@@ -64,18 +60,10 @@ type Preset = (&'static str, fn() -> TaskConfig);
 
 /// The names that [`TaskConfig::named`] knows, each with its configuration.
 const PRESETS: [Preset; 4] = [
-    ("countdown", || {
-        TaskConfig::Countdown(CountdownConfig::default())
-    }),
-    ("countdown-nano", || {
-        TaskConfig::Countdown(CountdownConfig::nano())
-    }),
-    ("blocksworld", || {
-        TaskConfig::Blocksworld(BlocksworldConfig::default())
-    }),
-    ("blocksworld-nano", || {
-        TaskConfig::Blocksworld(BlocksworldConfig::nano())
-    }),
+    ("countdown", || TaskConfig::Countdown(CountdownConfig::default())),
+    ("countdown-nano", || TaskConfig::Countdown(CountdownConfig::nano())),
+    ("blocksworld", || TaskConfig::Blocksworld(BlocksworldConfig::default())),
+    ("blocksworld-nano", || TaskConfig::Blocksworld(BlocksworldConfig::nano())),
 ];
 
 /// The names of all presets.
@@ -137,15 +125,8 @@ mod tests {
     #[test]
     fn every_preset_builds_a_task_of_its_family() {
         for name in names() {
-            let task = TaskConfig::named(name)
-                .expect("known")
-                .task()
-                .expect("valid");
-            assert!(
-                name.starts_with(task.name()),
-                "{name} builds {}",
-                task.name()
-            );
+            let task = TaskConfig::named(name).expect("known").task().expect("valid");
+            assert!(name.starts_with(task.name()), "{name} builds {}", task.name());
         }
     }
 
@@ -154,17 +135,11 @@ mod tests {
         for name in names() {
             let config = TaskConfig::named(name).expect("known");
             let text = serde_json::to_string(&config).expect("serialises");
-            assert_eq!(
-                serde_json::from_str::<TaskConfig>(&text).expect("parses"),
-                config
-            );
+            assert_eq!(serde_json::from_str::<TaskConfig>(&text).expect("parses"), config);
         }
         let changed: TaskConfig =
             serde_json::from_str(r#"{"kind": "countdown-nano", "levels": [3]}"#).expect("parses");
-        let expected = CountdownConfig {
-            levels: vec![3],
-            ..CountdownConfig::nano()
-        };
+        let expected = CountdownConfig { levels: vec![3], ..CountdownConfig::nano() };
         assert_eq!(changed, TaskConfig::Countdown(expected));
         assert!(
             serde_json::from_str::<TaskConfig>(r#"{"kind": "countdown", "level": 3}"#).is_err()

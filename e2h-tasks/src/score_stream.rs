@@ -25,7 +25,6 @@ use serde_json::Value;
 use crate::data::known::KnownTasks;
 use crate::data::lines::{Line, LineReader, MAX_LINE_BYTES};
 use crate::format;
-use crate::registry::TaskConfig;
 use row::{Row, Said};
 
 /// The name that asks for a verdict on the format alone.
@@ -43,6 +42,8 @@ pub struct Scorer {
 /// What judges rows that do not name a task.
 enum Fallback {
     Format,
+    /// One of the known tasks, by its name.
+    Known(String),
     Task(Box<dyn Task>),
 }
 
@@ -50,6 +51,7 @@ impl Fallback {
     fn name(&self) -> &str {
         match self {
             Self::Format => FORMAT,
+            Self::Known(name) => name,
             Self::Task(task) => task.name(),
         }
     }
@@ -96,10 +98,7 @@ pub struct ScoreOptions {
 
 impl Default for ScoreOptions {
     fn default() -> Self {
-        Self {
-            max_line_bytes: MAX_LINE_BYTES,
-            answer_bad_lines: false,
-        }
+        Self { max_line_bytes: MAX_LINE_BYTES, answer_bad_lines: false }
     }
 }
 
@@ -139,39 +138,35 @@ impl ScoreCounts {
 }
 
 impl Scorer {
-    /// A scorer for rows that name their task, which is a preset of the registry or [`FORMAT`].
+    /// A scorer for rows that name their task, one of [`names`](Self::names).
     pub fn new() -> Self {
-        Self {
-            known: KnownTasks::new(),
-            fallback: None,
-        }
+        Self { known: KnownTasks::new(), fallback: None }
     }
 
-    /// A scorer for rows of which some or all do not name their task: `name` is a preset of the registry or [`FORMAT`].
+    /// A scorer for rows of which some or all do not name their task: `name` is one of [`names`](Self::names).
     ///
     /// # Errors
     /// [`OutOfRange`](Error::OutOfRange) for a name that is not known.
     pub fn named(name: &str) -> Result<Self, Error> {
+        let scorer = Self::new();
         if name == FORMAT {
-            let fallback = Some(Fallback::Format);
-            return Ok(Self {
-                fallback,
-                ..Self::new()
-            });
+            return Ok(Self { fallback: Some(Fallback::Format), ..scorer });
         }
-        match TaskConfig::named(name)?.task() {
-            Ok(task) => Ok(Self::with_task(task)),
-            Err(problems) => Err(problems.into_iter().next().unwrap_or_else(|| unknown(name))),
+        if scorer.known.get(name).is_none() {
+            return Err(unknown(name, &scorer.names()));
         }
+        Ok(Self { fallback: Some(Fallback::Known(name.to_owned())), ..scorer })
+    }
+
+    /// The names that rows and callers may give.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.known.names().into_iter().chain([FORMAT]).collect()
     }
 
     /// A scorer by a task of the caller's own, for the rows that do not name a task and for those that name this one.
     pub fn with_task(task: Box<dyn Task>) -> Self {
         let fallback = Some(Fallback::Task(task));
-        Self {
-            fallback,
-            ..Self::new()
-        }
+        Self { fallback, ..Self::new() }
     }
 
     /// Judges one row.
@@ -187,20 +182,16 @@ impl Scorer {
                 None => return Err("no `task` in the row, and none was given".to_owned()),
             },
         };
-        let own = self
-            .fallback
-            .as_ref()
-            .filter(|fallback| fallback.name() == name);
+        let own = self.fallback.as_ref().filter(|fallback| fallback.name() == name);
         let task = match (own, name.as_str()) {
             (Some(Fallback::Task(task)), _) => task.as_ref(),
             (Some(Fallback::Format), _) | (None, FORMAT) => {
                 let score = score_format(row.completion()?);
                 return Ok(verdict(row.id, name, score));
             }
-            (None, _) => self
-                .known
-                .get(&name)
-                .ok_or_else(|| unknown(&name).to_string())?,
+            (None | Some(Fallback::Known(_)), _) => {
+                self.known.get(&name).ok_or_else(|| unknown(&name, &self.names()).to_string())?
+            }
         };
         let id = row.id.take();
         let (problem, said) = row.problem(task.name())?;
@@ -216,16 +207,11 @@ impl Scorer {
 
     /// Judges a line, unless it is blank.
     fn judge(&self, line: &Line) -> Option<Result<Verdict, BadLine>> {
-        let bad = |problem: String| BadLine {
-            line: line.number,
-            problem,
-        };
+        let bad = |problem: String| BadLine { line: line.number, problem };
         if line.is_blank() {
             return None;
         }
-        let text = line
-            .text()
-            .map_err(|problem| bad(format!("the line {problem}")));
+        let text = line.text().map_err(|problem| bad(format!("the line {problem}")));
         Some(text.and_then(|text| self.score_line(text).map_err(bad)))
     }
 }
@@ -237,14 +223,14 @@ impl Default for Scorer {
 }
 
 /// The error of the registry for a name that it does not know, with the nearest one.
-fn unknown(name: &str) -> Error {
-    TaskConfig::named(name)
-        .err()
-        .unwrap_or_else(|| Error::OutOfRange {
-            name: "task".to_owned(),
-            got: format!("`{name}`"),
-            expected: "a task that can be built".to_owned(),
-        })
+fn unknown(name: &str, known: &[&str]) -> Error {
+    let distance = |other: &&&str| strsim::damerau_levenshtein(name, other);
+    let nearest = known.iter().min_by_key(distance).copied().unwrap_or_default();
+    Error::OutOfRange {
+        name: "task".to_owned(),
+        got: format!("`{name}`"),
+        expected: format!("one of {} (did you mean `{nearest}`?)", known.join(", ")),
+    }
 }
 
 fn score_format(completion: &str) -> Score {
@@ -301,9 +287,7 @@ pub fn score_stream(
     let mut judged: Vec<Judged> = Vec::new();
     while reader.next_batch(&mut batch)? {
         let answers = batch.par_iter().with_min_len(MIN_LINES);
-        answers
-            .map(|line| answer(scorer, options, line))
-            .collect_into_vec(&mut judged);
+        answers.map(|line| answer(scorer, options, line)).collect_into_vec(&mut judged);
         for line in judged.drain(..) {
             let (result, bytes) = line.unzip();
             counts.add(result.as_ref());

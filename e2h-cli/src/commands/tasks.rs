@@ -1,12 +1,16 @@
 //! `e2h tasks`: tasks, their levels and their problems.
 
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+
 use e2h_core::{Error, Level, RootSeed, Split, Task};
 use e2h_tasks::registry::{TaskConfig, names};
+use e2h_tasks::score_stream::{BadLine, ScoreOptions, Scorer, score_stream};
 use serde_json::{Value, json};
 
-use crate::args::{SplitArg, TasksArgs, TasksCommand};
+use crate::args::{ScoreArgs, SplitArg, TasksArgs, TasksCommand};
 use crate::hints::{Failure, Outcome};
-use crate::progress::out;
+use crate::progress::{out, say};
 
 /// Runs the command.
 pub(crate) fn run(args: &TasksArgs) -> Outcome {
@@ -15,6 +19,7 @@ pub(crate) fn run(args: &TasksArgs) -> Outcome {
         TasksCommand::Gen { task, level, n, split, seed } => {
             generate(task, *level, *n, *split, RootSeed(*seed))
         }
+        TasksCommand::Score(args) => score(args),
         TasksCommand::Show { task, seed } => show(task, RootSeed(*seed)),
     }
 }
@@ -99,4 +104,38 @@ fn show(name: &str, seed: RootSeed) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// Verdicts on a stream of rows; goes on past bad lines and fails at the end if there were any.
+fn score(args: &ScoreArgs) -> Outcome {
+    let scorer = match &args.task {
+        Some(name) => Scorer::named(name)
+            .map_err(|error| Failure::usage(error).hint("`e2h tasks list` shows the tasks"))?,
+        None => Scorer::new(),
+    };
+    let options =
+        ScoreOptions { answer_bad_lines: args.answer_bad_lines, ..ScoreOptions::default() };
+    let on_bad = |bad: &BadLine| say(&format!("line {}: {}", bad.line, bad.problem));
+    let stdout = BufWriter::new(std::io::stdout().lock());
+    let counts = match &args.file {
+        Some(path) => {
+            let file = File::open(path).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", path.display()))
+                    .hint("give a JSONL file, or pipe the rows in")
+            })?;
+            score_stream(&scorer, options, BufReader::with_capacity(1 << 20, file), stdout, on_bad)
+        }
+        None => score_stream(&scorer, options, std::io::stdin().lock(), stdout, on_bad),
+    };
+    let counts = match counts {
+        Ok(counts) => counts,
+        // The reader of our output has gone, and wants no more.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(error) => return Err(Failure::run(format!("cannot score: {error}"))),
+    };
+    match counts.n_bad {
+        0 => Ok(()),
+        n => Err(Failure::run(format!("{n} of {} lines could not be judged", counts.n_lines))
+            .hint("docs/verifiers.md has the fields of every task")),
+    }
 }

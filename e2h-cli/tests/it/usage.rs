@@ -49,6 +49,8 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("sample --temperature=-1", 2, "--temperature is -1");
     check("schedule show --schedule linnear", 2, "linnear");
     check("schedule show --levels 0", 2, "n_levels");
+    check("tasks score --task mathh", 2, "did you mean `math`?");
+    check("tasks score missing.jsonl", 2, "missing.jsonl");
     check("tasks gen contdown", 2, "did you mean `countdown`");
     check("tasks gen countdown --level 7", 2, "levels 0 to 4");
     check("base --task countdown --out taken", 2, "taken is not empty");
@@ -106,4 +108,26 @@ fn tasks_are_listed_shown_and_generated() {
         assert_eq!(row["question"].as_array().map(Vec::len), Some(3));
     }
     assert_eq!(rows.lines().count(), 5);
+}
+
+#[test]
+fn answers_are_scored_in_order_and_a_bad_line_is_reported() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rows = concat!(
+        r#"{"id":1,"task":"countdown","numbers":[2,3],"target":6,"text":"2 * 3"}"#,
+        "\nnot json\n",
+        r#"{"id":2,"task":"math","gold":"\\frac{1}{2}","pred":"0.5"}"#,
+        "\n",
+        r#"{"id":3,"task":"aqua","gold":"C","text":"B)"}"#,
+        "\n",
+    );
+    fs::write(folder.path().join("rows.jsonl"), rows).expect("a file");
+    let finished = e2h(folder.path(), &["tasks", "score", "rows.jsonl"]);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("line 2: "), "{}", finished.stderr);
+    let verdicts: Vec<Value> =
+        finished.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let outcomes: Vec<&str> =
+        verdicts.iter().map(|verdict| verdict["outcome"].as_str().expect("a text")).collect();
+    assert_eq!(outcomes, ["correct", "correct", "wrong"]);
 }

@@ -49,11 +49,7 @@ pub(super) fn write_goal(goal: &[Fact], names: &[String]) -> String {
         })
         .collect();
     facts.sort_unstable();
-    facts
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect::<Vec<_>>()
-        .join(" , ")
+    facts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" , ")
 }
 
 /// An action in compact words.
@@ -69,10 +65,7 @@ pub(super) fn write_action(action: Action, names: &[String]) -> String {
 
 /// A plan in compact words.
 pub(super) fn write_plan(plan: &[Action], names: &[String]) -> String {
-    let actions: Vec<String> = plan
-        .iter()
-        .map(|&action| write_action(action, names))
-        .collect();
+    let actions: Vec<String> = plan.iter().map(|&action| write_action(action, names)).collect();
     actions.join(" ; ")
 }
 
@@ -83,9 +76,7 @@ pub(super) fn read_action(text: &str, names: &[String]) -> Result<Action, BadLin
     let mut block = || {
         let word = words.next().ok_or(BadLine::NotAnAction)?;
         let spaced = word.replace('_', " ");
-        find(names, word)
-            .or_else(|| find(names, &spaced))
-            .ok_or(BadLine::UnknownBlock)
+        find(names, word).or_else(|| find(names, &spaced)).ok_or(BadLine::UnknownBlock)
     };
     let action = match verb {
         "pick" => Action::PickUp(block()?),
@@ -94,11 +85,7 @@ pub(super) fn read_action(text: &str, names: &[String]) -> Result<Action, BadLin
         "unstack" => Action::Unstack(block()?, block()?),
         _ => return Err(BadLine::NotAnAction),
     };
-    if words.next().is_some() {
-        Err(BadLine::NotAnAction)
-    } else {
-        Ok(action)
-    }
+    if words.next().is_some() { Err(BadLine::NotAnAction) } else { Ok(action) }
 }
 
 #[cfg(test)]
@@ -115,40 +102,21 @@ mod tests {
         let state = State::new(&[Place::On(3), Place::Table, Place::Hand, Place::Table])
             .expect("an arrangement");
         assert_eq!(write_state(&state, &names()), "b | d a | hold light_blue");
-        let goal = [
-            Fact::HandEmpty,
-            Fact::OnTable(0),
-            Fact::On(3, 1),
-            Fact::On(0, 3),
-            Fact::Clear(0),
-        ];
+        let goal =
+            [Fact::HandEmpty, Fact::OnTable(0), Fact::On(3, 1), Fact::On(0, 3), Fact::Clear(0)];
         let expected = "a on d , d on b , a on table , clear a , hand empty";
         assert_eq!(write_goal(&goal, &names()), expected);
     }
 
     #[test]
     fn actions_read_back_as_they_were_written() {
-        for action in [
-            Action::PickUp(0),
-            Action::PutDown(2),
-            Action::Stack(2, 3),
-            Action::Unstack(0, 1),
-        ] {
-            assert_eq!(
-                read_action(&write_action(action, &names()), &names()),
-                Ok(action)
-            );
+        for action in
+            [Action::PickUp(0), Action::PutDown(2), Action::Stack(2, 3), Action::Unstack(0, 1)]
+        {
+            assert_eq!(read_action(&write_action(action, &names()), &names()), Ok(action));
         }
         assert_eq!(read_action("pick z", &names()), Err(BadLine::UnknownBlock));
-        for text in [
-            "",
-            " ",
-            "pick",
-            "pick a b",
-            "pick up a",
-            "stack a",
-            "Pick a",
-        ] {
+        for text in ["", " ", "pick", "pick a b", "pick up a", "stack a", "Pick a"] {
             assert!(read_action(text, &names()).is_err(), "{text:?}");
         }
     }

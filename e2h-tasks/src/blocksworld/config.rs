@@ -90,52 +90,23 @@ impl BlocksworldConfig {
         let mut check = |holds: bool, name: &str, got: String, expected: &str| {
             if !holds {
                 let (name, expected) = (name.to_owned(), expected.to_owned());
-                problems.push(Error::OutOfRange {
-                    name,
-                    got,
-                    expected,
-                });
+                problems.push(Error::OutOfRange { name, got, expected });
             }
         };
         let all = self.all_levels();
-        check(
-            !self.levels.is_empty(),
-            "levels",
-            "empty".into(),
-            "one level or more",
-        );
+        check(!self.levels.is_empty(), "levels", "empty".into(), "one level or more");
         let lengths = format!("plans of 1 to {MAX_PLAN} actions");
         let in_range = all.iter().all(|n| (1..=MAX_PLAN).contains(n));
         check(in_range, "levels", format!("{all:?}"), &lengths);
         let range = (self.min_blocks, self.max_blocks);
         let ordered = 2 <= range.0 && range.0 <= range.1 && range.1 <= MAX_GENERATED;
         let expected = format!("ascending in 2 to {MAX_GENERATED}");
-        check(
-            ordered,
-            "min_blocks, max_blocks",
-            format!("{range:?}"),
-            &expected,
-        );
-        check(
-            !self.names.is_empty(),
-            "names",
-            "empty".into(),
-            "one name set or more",
-        );
+        check(ordered, "min_blocks, max_blocks", format!("{range:?}"), &expected);
+        check(!self.names.is_empty(), "names", "empty".into(), "one name set or more");
         let facts = self.max_goal_facts;
-        check(
-            facts >= 1,
-            "max_goal_facts",
-            facts.to_string(),
-            "at least 1",
-        );
+        check(facts >= 1, "max_goal_facts", facts.to_string(), "at least 1");
         let share = self.holding_frac;
-        check(
-            (0.0..=1.0).contains(&share),
-            "holding_frac",
-            share.to_string(),
-            "in 0 to 1",
-        );
+        check((0.0..=1.0).contains(&share), "holding_frac", share.to_string(), "in 0 to 1");
         for (name, weight) in [
             ("format_weight", self.format_weight),
             ("correct_weight", self.correct_weight),
@@ -156,9 +127,8 @@ mod tests {
     fn the_shipped_configurations_are_valid() {
         assert!(BlocksworldConfig::default().validate().is_empty());
         assert!(BlocksworldConfig::nano().validate().is_empty());
-        let every_set_has_enough = NameSet::ALL
-            .iter()
-            .all(|set| set.names().len() >= MAX_GENERATED);
+        let every_set_has_enough =
+            NameSet::ALL.iter().all(|set| set.names().len() >= MAX_GENERATED);
         assert!(every_set_has_enough);
     }
 

@@ -23,13 +23,11 @@ pub(super) fn generate(
 ) -> Result<Problem> {
     let config = task.config();
     let lengths = config.all_levels();
-    let length = *lengths
-        .get(level.index())
-        .ok_or_else(|| Error::NoSuchLevel {
-            task: NAME.to_owned(),
-            level: level.0,
-            last: Level::at(lengths.len().saturating_sub(1)).0,
-        })?;
+    let length = *lengths.get(level.index()).ok_or_else(|| Error::NoSuchLevel {
+        task: NAME.to_owned(),
+        level: level.0,
+        last: Level::at(lengths.len().saturating_sub(1)).0,
+    })?;
     for _ in 0..MAX_ATTEMPTS {
         let (names, start) = start(config, rng);
         let mut end = start;
@@ -56,11 +54,7 @@ pub(super) fn generate(
         }
     }
     let what = format!("{} problem of {length} actions", split.name());
-    Err(Error::Exhausted {
-        task: NAME.to_owned(),
-        what,
-        attempts: MAX_ATTEMPTS,
-    })
+    Err(Error::Exhausted { task: NAME.to_owned(), what, attempts: MAX_ATTEMPTS })
 }
 
 /// A random start with its names.
@@ -171,20 +165,14 @@ mod tests {
             }
             hits
         });
-        assert!(
-            rates[0] < 500 && rates[0] > rates[1] && rates[1] > rates[2],
-            "{rates:?}"
-        );
+        assert!(rates[0] < 500 && rates[0] > rates[1] && rates[1] > rates[2], "{rates:?}");
         assert!(rates[2] < 100, "{rates:?}");
     }
 
     #[test]
     fn a_configuration_without_problems_is_exhausted_not_endless() {
-        let config = BlocksworldConfig {
-            levels: vec![16],
-            max_blocks: 2,
-            ..BlocksworldConfig::default()
-        };
+        let config =
+            BlocksworldConfig { levels: vec![16], max_blocks: 2, ..BlocksworldConfig::default() };
         let task = Blocksworld::new(config).expect("valid");
         let error = task.generate(Level(0), Split::Train, &mut RootSeed(0).stream("x", &[]));
         assert!(matches!(error, Err(Error::Exhausted { .. })));

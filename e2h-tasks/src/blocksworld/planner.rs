@@ -51,10 +51,7 @@ pub fn shortest_plan(start: &State, goal: &[Fact], max_len: usize, max_expanded:
         if total > max_len {
             return Search::NoPlan;
         }
-        if reached
-            .get(&state.key())
-            .is_some_and(|&(best, _)| best < length)
-        {
+        if reached.get(&state.key()).is_some_and(|&(best, _)| best < length) {
             continue;
         }
         if goal.iter().all(|&fact| state.holds(fact)) {
@@ -67,14 +64,10 @@ pub fn shortest_plan(start: &State, goal: &[Fact], max_len: usize, max_expanded:
         for action in state.legal_actions() {
             let mut next = state;
             next.apply(action);
-            let better = reached
-                .get(&next.key())
-                .is_none_or(|&(best, _)| length + 1 < best);
+            let better = reached.get(&next.key()).is_none_or(|&(best, _)| length + 1 < best);
             if better && let Some(estimate) = lower_bound(&next, goal) {
                 reached.insert(next.key(), (length + 1, Some(action)));
-                open.entry(length + 1 + estimate)
-                    .or_default()
-                    .push_back((next, length + 1));
+                open.entry(length + 1 + estimate).or_default().push_back((next, length + 1));
             }
         }
     }
@@ -140,9 +133,7 @@ pub fn lower_bound(state: &State, goal: &[Fact]) -> Option<usize> {
         // The hand must be emptied for other work, and take its block up again at the end.
         Some(x) if to_hold == Some(x) => cost + if cost > 0 { 2 } else { 0 },
         Some(x) => {
-            let placed = goal
-                .iter()
-                .any(|&fact| about(fact, x) && !state.holds(fact));
+            let placed = goal.iter().any(|&fact| about(fact, x) && !state.holds(fact));
             cost - discount + usize::from(cost > 0 || placed || wants_empty || to_hold.is_some())
         }
     })
@@ -184,10 +175,7 @@ mod tests {
             if layer.is_empty() {
                 return None;
             }
-            if layer
-                .iter()
-                .any(|state| goal.iter().all(|&fact| state.holds(fact)))
-            {
+            if layer.iter().any(|state| goal.iter().all(|&fact| state.holds(fact))) {
                 return Some(length);
             }
             let mut next = Vec::new();
@@ -214,15 +202,11 @@ mod tests {
             let [start, end] = holding.map(|holding| arrangement(n, holding, &mut rng));
             let clear = end.blocks().map(Fact::Clear).chain([Fact::HandEmpty]);
             let all = end.blocks().map(|x| end.position(x)).chain(clear);
-            let goal: Vec<Fact> = all
-                .filter(|&fact| end.holds(fact) && rng.random_bool(0.4))
-                .collect();
+            let goal: Vec<Fact> =
+                all.filter(|&fact| end.holds(fact) && rng.random_bool(0.4)).collect();
             let shortest = breadth_first(&start, &goal).expect("every state reaches every other");
             let bound = lower_bound(&start, &goal).expect("the facts hold together");
-            assert!(
-                bound <= shortest,
-                "{bound} > {shortest}: {start:?} {goal:?}"
-            );
+            assert!(bound <= shortest, "{bound} > {shortest}: {start:?} {goal:?}");
             let Search::Plan(plan) = shortest_plan(&start, &goal, shortest, 1_000_000) else {
                 panic!("no plan of {shortest} actions found: {start:?} {goal:?}");
             };
@@ -239,14 +223,8 @@ mod tests {
         let ring = [Fact::On(0, 1), Fact::On(1, 0)];
         assert_eq!(shortest_plan(&start, &ring, 10, 1_000_000), Search::NoPlan);
         let search = shortest_plan(&start, &ring, usize::MAX, 1_000);
-        assert!(
-            matches!(search, Search::OutOfWork { at_least: 4.. }),
-            "{search:?}"
-        );
+        assert!(matches!(search, Search::OutOfWork { at_least: 4.. }), "{search:?}");
         let two = [Fact::Holding(0), Fact::Holding(1)];
-        assert_eq!(
-            shortest_plan(&start, &two, usize::MAX, 1_000),
-            Search::NoPlan
-        );
+        assert_eq!(shortest_plan(&start, &two, usize::MAX, 1_000), Search::NoPlan);
     }
 }

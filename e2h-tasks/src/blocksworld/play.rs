@@ -23,18 +23,11 @@ pub(super) fn vocabulary(config: &BlocksworldConfig) -> Vec<String> {
         .iter()
         .flat_map(|set| {
             let names = set.names();
-            let n = if config.random_names {
-                names.len()
-            } else {
-                config.max_blocks
-            };
+            let n = if config.random_names { names.len() } else { config.max_blocks };
             names.iter().take(n).map(|name| compact::word(name))
         })
         .collect();
-    let fixed = FRAME_WORDS
-        .into_iter()
-        .chain(compact::WORDS)
-        .map(str::to_owned);
+    let fixed = FRAME_WORDS.into_iter().chain(compact::WORDS).map(str::to_owned);
     fixed.chain(sets).collect()
 }
 
@@ -42,11 +35,7 @@ pub(super) fn vocabulary(config: &BlocksworldConfig) -> Vec<String> {
 pub(super) fn random_play(task: &Blocksworld, play: &PlayConfig, rng: &mut Stream) -> Result<Play> {
     let config = task.config();
     format::require_compact(config.style)?;
-    let lengths = if config.play_ood {
-        config.all_levels()
-    } else {
-        config.levels.clone()
-    };
+    let lengths = if config.play_ood { config.all_levels() } else { config.levels.clone() };
     let longest = lengths.iter().copied().max().unwrap_or(1);
     for _ in 0..MAX_ATTEMPTS {
         let (names, start) = generate::start(config, rng);
@@ -66,22 +55,12 @@ pub(super) fn random_play(task: &Blocksworld, play: &PlayConfig, rng: &mut Strea
         if instance.goal.is_empty() || Split::of(&canonical(&instance)) != Split::Train {
             continue;
         }
-        let level = lengths
-            .iter()
-            .position(|&n| n >= actions.len())
-            .unwrap_or(0);
+        let level = lengths.iter().position(|&n| n >= actions.len()).unwrap_or(0);
         let problem = task.problem(Level::at(level), &instance);
-        return Ok(Play {
-            problem,
-            completion: completion(&instance, &actions),
-        });
+        return Ok(Play { problem, completion: completion(&instance, &actions) });
     }
     let what = "random play".to_owned();
-    Err(Error::Exhausted {
-        task: NAME.to_owned(),
-        what,
-        attempts: MAX_ATTEMPTS,
-    })
+    Err(Error::Exhausted { task: NAME.to_owned(), what, attempts: MAX_ATTEMPTS })
 }
 
 /// A goal from a random arrangement of the same blocks, the hand full as often as at the end of the levels' plans.
@@ -107,9 +86,5 @@ fn completion(instance: &Instance, actions: &[Action]) -> String {
         steps.push(format!("{words} : {}", compact::write_state(&state, names)));
         plan.push(words);
     }
-    format!(
-        " {} </think> <answer> {} </answer>",
-        steps.join(" ; "),
-        plan.join(" ; ")
-    )
+    format!(" {} </think> <answer> {} </answer>", steps.join(" ; "), plan.join(" ; "))
 }

@@ -79,15 +79,8 @@ impl State {
     /// All `n_blocks` blocks side by side on the table; `None` over [`MAX_BLOCKS`].
     pub fn on_table(n_blocks: usize) -> Option<Self> {
         let below = [TABLE; MAX_BLOCKS];
-        let n_blocks = u8::try_from(n_blocks)
-            .ok()
-            .filter(|&n| usize::from(n) <= MAX_BLOCKS)?;
-        Some(Self {
-            n_blocks,
-            held: NOTHING,
-            below,
-            above: [NOTHING; MAX_BLOCKS],
-        })
+        let n_blocks = u8::try_from(n_blocks).ok().filter(|&n| usize::from(n) <= MAX_BLOCKS)?;
+        Some(Self { n_blocks, held: NOTHING, below, above: [NOTHING; MAX_BLOCKS] })
     }
 
     /// The state in which block `i` is at `places[i]`; `None` when no arrangement of blocks is like that.
@@ -229,10 +222,7 @@ impl State {
     pub fn legal_actions(&self) -> Vec<Action> {
         match self.held() {
             Some(x) => {
-                let onto = self
-                    .blocks()
-                    .filter(|&y| self.is_clear(y))
-                    .map(|y| Action::Stack(x, y));
+                let onto = self.blocks().filter(|&y| self.is_clear(y)).map(|y| Action::Stack(x, y));
                 std::iter::once(Action::PutDown(x)).chain(onto).collect()
             }
             None => {
@@ -240,10 +230,7 @@ impl State {
                     Place::On(y) => Action::Unstack(x, y),
                     _ => Action::PickUp(x),
                 };
-                self.blocks()
-                    .filter(|&x| self.is_top(x))
-                    .map(take)
-                    .collect()
+                self.blocks().filter(|&x| self.is_top(x)).map(take).collect()
             }
         }
     }
@@ -262,9 +249,7 @@ impl State {
     /// A number that is different for different states of as many blocks.
     pub(super) fn key(&self) -> u128 {
         let code = |&below: &u8| u128::from(below & 31);
-        self.below[..self.n_blocks()]
-            .iter()
-            .fold(0, |key, below| key << 5 | code(below))
+        self.below[..self.n_blocks()].iter().fold(0, |key, below| key << 5 | code(below))
     }
 }
 
@@ -316,9 +301,7 @@ mod tests {
             State::new(&[Place::Table, Place::On(0), Place::Table]).expect("an arrangement");
         let all = (0..4).flat_map(|x| {
             let pairs = (0..4).flat_map(move |y| [Action::Stack(x, y), Action::Unstack(x, y)]);
-            [Action::PickUp(x), Action::PutDown(x)]
-                .into_iter()
-                .chain(pairs)
+            [Action::PickUp(x), Action::PutDown(x)].into_iter().chain(pairs)
         });
         let legal: Vec<Action> = all.filter(|&action| state.is_legal(action)).collect();
         assert_eq!(legal, [Action::Unstack(1, 0), Action::PickUp(2)]);

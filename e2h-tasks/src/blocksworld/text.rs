@@ -36,14 +36,8 @@ pub(super) fn read_state(text: &str) -> Result<(Vec<String>, State), Unread> {
             Fact::Holding(x) => (x, Place::Hand),
             Fact::Clear(_) | Fact::HandEmpty => continue,
         };
-        if places[usize::from(x)]
-            .replace(place)
-            .is_some_and(|before| before != place)
-        {
-            return Err(format!(
-                "puts the {} block in two places",
-                names[usize::from(x)]
-            ));
+        if places[usize::from(x)].replace(place).is_some_and(|before| before != place) {
+            return Err(format!("puts the {} block in two places", names[usize::from(x)]));
         }
     }
     let lost = places.iter().position(Option::is_none);
@@ -66,11 +60,7 @@ pub(super) fn read_goal(text: &str, names: &[String]) -> Result<Vec<Fact>, Unrea
             .ok_or_else(|| format!("has no fact in `{phrase}`"))
     };
     let goal: Vec<Fact> = phrases(text).map(fact).collect::<Result<_, _>>()?;
-    if goal.is_empty() {
-        Err("asks for nothing".to_owned())
-    } else {
-        Ok(goal)
-    }
+    if goal.is_empty() { Err("asks for nothing".to_owned()) } else { Ok(goal) }
 }
 
 /// The phrases of a list of facts.
@@ -111,9 +101,7 @@ fn name(phrase: &str) -> Option<&str> {
 
 /// The block of a name; case does not matter.
 pub(super) fn find(names: &[String], name: &str) -> Option<Block> {
-    let at = names
-        .iter()
-        .position(|known| known.eq_ignore_ascii_case(name));
+    let at = names.iter().position(|known| known.eq_ignore_ascii_case(name));
     at.and_then(|at| Block::try_from(at).ok())
 }
 
@@ -133,9 +121,7 @@ fn split_once<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> 
         return Some(parts); // The usual case, and a fast search.
     }
     let windows = text.as_bytes().windows(separator.len());
-    let at = windows
-        .into_iter()
-        .position(|w| w.eq_ignore_ascii_case(separator.as_bytes()))?;
+    let at = windows.into_iter().position(|w| w.eq_ignore_ascii_case(separator.as_bytes()))?;
     Some((&text[..at], &text[at + separator.len()..]))
 }
 
@@ -198,10 +184,7 @@ fn parse(line: &str) -> Option<Phrase<'_>> {
 
 /// A state in the published wording: clear blocks, the hand, then the place of each block.
 pub(super) fn write_state(state: &State, names: &[String]) -> String {
-    let clear = state
-        .blocks()
-        .filter(|&x| state.is_clear(x))
-        .map(Fact::Clear);
+    let clear = state.blocks().filter(|&x| state.is_clear(x)).map(Fact::Clear);
     let hand = state.held().map_or(Fact::HandEmpty, Fact::Holding);
     let places = state.blocks().map(|x| state.position(x));
     let places = places.filter(|fact| !matches!(fact, Fact::Holding(_)));
@@ -277,23 +260,14 @@ mod tests {
         let (names, _) = read_state(STATE).expect("a state");
         let check = |line: &str, expect| assert_eq!(read_line(line, &names), expect, "{line:?}");
         check("pick up the red block", Ok(Some(Action::PickUp(0))));
-        check(
-            "\tPUT DOWN the Light Blue block.",
-            Ok(Some(Action::PutDown(1))),
-        );
-        check(
-            "stack the red block on top of the block 1st;",
-            Ok(Some(Action::Stack(0, 2))),
-        );
+        check("\tPUT DOWN the Light Blue block.", Ok(Some(Action::PutDown(1))));
+        check("stack the red block on top of the block 1st;", Ok(Some(Action::Stack(0, 2))));
         check(
             "unstack the red block from on top of the 1st block",
             Ok(Some(Action::Unstack(0, 2))),
         );
         check("[PLAN END]", Ok(None));
-        check(
-            "put down the red block [plan end]",
-            Ok(Some(Action::PutDown(0))),
-        );
+        check("put down the red block [plan end]", Ok(Some(Action::PutDown(0))));
         check(" ", Ok(None));
         check("pick up the ghost block", Err(BadLine::UnknownBlock));
         for line in [

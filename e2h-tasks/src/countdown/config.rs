@@ -95,20 +95,11 @@ impl CountdownConfig {
         let mut check = |holds: bool, name: &str, got: String, expected: &str| {
             if !holds {
                 let (name, expected) = (name.to_owned(), expected.to_owned());
-                problems.push(Error::OutOfRange {
-                    name,
-                    got,
-                    expected,
-                });
+                problems.push(Error::OutOfRange { name, got, expected });
             }
         };
         let all = self.all_levels();
-        check(
-            !self.levels.is_empty(),
-            "levels",
-            "empty".into(),
-            "one level or more",
-        );
+        check(!self.levels.is_empty(), "levels", "empty".into(), "one level or more");
         let sizes = format!("2 to {MAX_LEVEL} numbers a level");
         check(
             all.iter().all(|n| (2..=MAX_LEVEL).contains(n)),
@@ -119,37 +110,17 @@ impl CountdownConfig {
         let range = (self.min_number, self.max_number);
         let bound = format!("ascending and at most {MAX_NUMBER}");
         let ordered = range.0 <= range.1 && range.1 <= MAX_NUMBER;
-        check(
-            ordered,
-            "min_number, max_number",
-            format!("{range:?}"),
-            &bound,
-        );
+        check(ordered, "min_number, max_number", format!("{range:?}"), &bound);
         let range = (self.min_target, self.max_target);
         let ordered = range.0 <= range.1 && range.1 <= MAX_NUMBER;
-        check(
-            ordered,
-            "min_target, max_target",
-            format!("{range:?}"),
-            &bound,
-        );
+        check(ordered, "min_target, max_target", format!("{range:?}"), &bound);
         let signs: Vec<&str> = self.operators.iter().map(|op| op.sign()).collect();
-        check(
-            !signs.is_empty(),
-            "operators",
-            "empty".into(),
-            "one of + - * / or more",
-        );
+        check(!signs.is_empty(), "operators", "empty".into(), "one of + - * / or more");
         let mut distinct = signs.clone();
         distinct.sort_unstable();
         distinct.dedup();
         let once = distinct.len() == signs.len();
-        check(
-            once,
-            "operators",
-            signs.join(" "),
-            "a list without repetition",
-        );
+        check(once, "operators", signs.join(" "), "a list without repetition");
         let needed = self.max_number.max(self.max_target);
         if let Some(max) = self.max_value {
             let enough = format!("at least {needed}, the largest number or target");
@@ -158,17 +129,11 @@ impl CountdownConfig {
         if self.style == PromptStyle::Compact {
             let words = format!("set, and at most {MAX_WORD}, in compact style");
             let max = self.max_value;
-            check(
-                max.is_some_and(|max| max <= MAX_WORD),
-                "max_value",
-                format!("{max:?}"),
-                &words,
-            );
+            check(max.is_some_and(|max| max <= MAX_WORD), "max_value", format!("{max:?}"), &words);
         }
-        for (name, weight) in [
-            ("format_weight", self.format_weight),
-            ("correct_weight", self.correct_weight),
-        ] {
+        for (name, weight) in
+            [("format_weight", self.format_weight), ("correct_weight", self.correct_weight)]
+        {
             let holds = weight.is_finite() && weight >= 0.0;
             check(holds, name, weight.to_string(), "finite and at least 0");
         }

@@ -38,18 +38,12 @@ pub(super) fn generate(
         return Ok(problem);
     }
     let what = format!("{} problem of {n} numbers", split.name());
-    Err(Error::Exhausted {
-        task: NAME.to_owned(),
-        what,
-        attempts: MAX_ATTEMPTS,
-    })
+    Err(Error::Exhausted { task: NAME.to_owned(), what, attempts: MAX_ATTEMPTS })
 }
 
 /// `n` numbers drawn uniformly from the configured range.
 pub(super) fn numbers(config: &CountdownConfig, n: usize, rng: &mut Stream) -> Vec<u64> {
-    (0..n)
-        .map(|_| rng.random_range(config.min_number..=config.max_number))
-        .collect()
+    (0..n).map(|_| rng.random_range(config.min_number..=config.max_number)).collect()
 }
 
 /// Combines all numbers by uniform legal moves; `None` at a dead end.
@@ -69,11 +63,8 @@ fn fold(config: &CountdownConfig, numbers: &[u64], rng: &mut Stream) -> Option<I
     let mut held = Item::number(*first);
     for &number in rest {
         let result = |op| moves::result(held.value, op, number, config.value_bound());
-        let legal: Vec<(Op, u64)> = config
-            .operators
-            .iter()
-            .filter_map(|&op| Some((op, result(op)?)))
-            .collect();
+        let legal: Vec<(Op, u64)> =
+            config.operators.iter().filter_map(|&op| Some((op, result(op)?))).collect();
         if legal.is_empty() {
             return None;
         }
@@ -97,20 +88,11 @@ mod tests {
     fn draw(task: &Countdown, level: usize, n: usize) -> Vec<(Vec<u64>, u64, String)> {
         let mut rng = RootSeed(4).stream("generate", &[level as u64]);
         let problems = (0..n).map(|_| {
-            let problem = task
-                .generate(Level::at(level), Split::Train, &mut rng)
-                .expect("a problem");
+            let problem =
+                task.generate(Level::at(level), Split::Train, &mut rng).expect("a problem");
             let instance = Countdown::instance(&problem).expect("well formed");
-            let text = problem
-                .solution
-                .as_ref()
-                .and_then(|s| s.as_str())
-                .expect("a solution");
-            (
-                instance.numbers,
-                u64::try_from(instance.target).expect("in range"),
-                text.to_owned(),
-            )
+            let text = problem.solution.as_ref().and_then(|s| s.as_str()).expect("a solution");
+            (instance.numbers, u64::try_from(instance.target).expect("in range"), text.to_owned())
         });
         problems.collect()
     }
@@ -130,14 +112,9 @@ mod tests {
 
     #[test]
     fn a_left_fold_uses_the_numbers_in_their_order() {
-        let task = task(CountdownConfig {
-            left_fold: true,
-            ..CountdownConfig::default()
-        });
+        let task = task(CountdownConfig { left_fold: true, ..CountdownConfig::default() });
         for (numbers, _, text) in draw(&task, 3, 50) {
-            let digits = text
-                .split(|c: char| !c.is_ascii_digit())
-                .filter(|word| !word.is_empty());
+            let digits = text.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
             let order: Vec<u64> = digits.map(|word| word.parse().expect("a number")).collect();
             assert_eq!(order, numbers, "{text}");
         }
@@ -146,15 +123,9 @@ mod tests {
     #[test]
     fn padded_problems_are_refused_where_asked() {
         let n_padded = |reject_padded| {
-            let task = task(CountdownConfig {
-                reject_padded,
-                ..CountdownConfig::default()
-            });
+            let task = task(CountdownConfig { reject_padded, ..CountdownConfig::default() });
             let problems = draw(&task, 2, 100);
-            problems
-                .iter()
-                .filter(|(n, t, _)| solver::is_padded(n, *t, &Op::ALL))
-                .count()
+            problems.iter().filter(|(n, t, _)| solver::is_padded(n, *t, &Op::ALL)).count()
         };
         assert_eq!(n_padded(true), 0);
         assert!(n_padded(false) > 0);
@@ -184,10 +155,7 @@ mod tests {
             hits.count()
         });
         // Of two numbers three or four moves are legal: about 300 of 1,000 guesses are right.
-        assert!(
-            rates[0] < 400 && rates[0] > 2 * rates[1] && rates[1] > rates[2],
-            "{rates:?}"
-        );
+        assert!(rates[0] < 400 && rates[0] > 2 * rates[1] && rates[1] > rates[2], "{rates:?}");
         assert!(rates[2] < 60, "{rates:?}");
     }
 }

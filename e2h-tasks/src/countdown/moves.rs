@@ -19,29 +19,17 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn number(value: u64) -> Self {
-        Self {
-            value,
-            text: value.to_string(),
-            compound: false,
-        }
+        Self { value, text: value.to_string(), compound: false }
     }
 
     /// The expression as an operand: in parentheses when it is compound.
     fn operand(&self) -> String {
-        if self.compound {
-            format!("( {} )", self.text)
-        } else {
-            self.text.clone()
-        }
+        if self.compound { format!("( {} )", self.text) } else { self.text.clone() }
     }
 
     pub(super) fn join(left: &Self, op: Op, right: &Self, value: u64) -> Self {
         let text = format!("{} {} {}", left.operand(), op.sign(), right.operand());
-        Self {
-            value,
-            text,
-            compound: true,
-        }
+        Self { value, text, compound: true }
     }
 }
 
@@ -81,12 +69,7 @@ pub(super) fn legal(table: &[Item], operators: &[Op], max: u64, moves: &mut Vec<
             }
             let (a, b) = (table[left].value, table[right].value);
             moves.extend(operators.iter().filter_map(|&op| {
-                result(a, op, b, max).map(|value| Move {
-                    left,
-                    right,
-                    op,
-                    value,
-                })
+                result(a, op, b, max).map(|value| Move { left, right, op, value })
             }));
         }
     }
@@ -94,12 +77,7 @@ pub(super) fn legal(table: &[Item], operators: &[Op], max: u64, moves: &mut Vec<
 
 /// Makes a move; the table stays sorted by value, and of equal values the older item comes first.
 pub(super) fn make(table: &mut Vec<Item>, chosen: Move) {
-    let joined = Item::join(
-        &table[chosen.left],
-        chosen.op,
-        &table[chosen.right],
-        chosen.value,
-    );
+    let joined = Item::join(&table[chosen.left], chosen.op, &table[chosen.right], chosen.value);
     table.remove(chosen.left);
     table.remove(chosen.right);
     let at = table.partition_point(|item| item.value <= joined.value);
@@ -140,25 +118,9 @@ mod tests {
     fn the_expression_brackets_every_compound_operand() {
         let mut table = table(&[3, 5, 7]);
         let (left, right, value) = (1, 0, 8);
-        make(
-            &mut table,
-            Move {
-                left,
-                right,
-                op: Op::Add,
-                value,
-            },
-        );
+        make(&mut table, Move { left, right, op: Op::Add, value });
         assert_eq!(table[1].text, "5 + 3");
-        make(
-            &mut table,
-            Move {
-                left,
-                right,
-                op: Op::Mul,
-                value: 56,
-            },
-        );
+        make(&mut table, Move { left, right, op: Op::Mul, value: 56 });
         assert_eq!(table[0].text, "( 5 + 3 ) * 7");
     }
 }

@@ -16,28 +16,16 @@ const MAX_ATTEMPTS: u64 = 10_000;
 pub(super) fn vocabulary(config: &CountdownConfig) -> Vec<String> {
     let fixed = ["countdown", "target", "left", "=", ";", "(", ")"];
     let signs = Op::ALL.map(Op::sign);
-    let largest = config
-        .value_bound()
-        .min(config.max_value.unwrap_or(config.max_number));
-    let fixed = FRAME_WORDS
-        .into_iter()
-        .chain(fixed)
-        .chain(signs)
-        .map(str::to_owned);
-    fixed
-        .chain((0..=largest).map(|number| number.to_string()))
-        .collect()
+    let largest = config.value_bound().min(config.max_value.unwrap_or(config.max_number));
+    let fixed = FRAME_WORDS.into_iter().chain(fixed).chain(signs).map(str::to_owned);
+    fixed.chain((0..=largest).map(|number| number.to_string())).collect()
 }
 
 /// Draws one play.
 pub(super) fn random_play(task: &Countdown, play: &PlayConfig, rng: &mut Stream) -> Result<Play> {
     let config = task.config();
     format::require_compact(config.style)?;
-    let sizes = if config.play_ood {
-        config.all_levels()
-    } else {
-        config.levels.clone()
-    };
+    let sizes = if config.play_ood { config.all_levels() } else { config.levels.clone() };
     for _ in 0..MAX_ATTEMPTS {
         let level = rng.random_range(0..sizes.len());
         let numbers = generate::numbers(config, sizes[level], rng);
@@ -48,26 +36,16 @@ pub(super) fn random_play(task: &Countdown, play: &PlayConfig, rng: &mut Stream)
         let told = sizes[level] - 1 <= play.hindsight_max_moves
             && in_range
             && rng.random_bool(play.hindsight_frac.clamp(0.0, 1.0));
-        let target = if told {
-            reached
-        } else {
-            rng.random_range(config.min_target..=config.max_target)
-        };
+        let target =
+            if told { reached } else { rng.random_range(config.min_target..=config.max_target) };
         if Split::of(&canonical(&numbers, i128::from(target))) != Split::Train {
             continue;
         }
         let problem = task.problem(Level::at(level), &numbers, target);
-        return Ok(Play {
-            problem,
-            completion,
-        });
+        return Ok(Play { problem, completion });
     }
     let what = "random play".to_owned();
-    Err(Error::Exhausted {
-        task: NAME.to_owned(),
-        what,
-        attempts: MAX_ATTEMPTS,
-    })
+    Err(Error::Exhausted { task: NAME.to_owned(), what, attempts: MAX_ATTEMPTS })
 }
 
 /// Combines all numbers by uniform legal moves; returns the completion and the number reached.

@@ -48,11 +48,7 @@ type Table = HashMap<Ratio<i64>, u64>;
 impl Solver {
     /// A solver with the given operations and arithmetic.
     pub fn new(operators: &[Op], arithmetic: Arithmetic) -> Self {
-        Self {
-            operators: operators.to_vec(),
-            arithmetic,
-            tables: HashMap::new(),
-        }
+        Self { operators: operators.to_vec(), arithmetic, tables: HashMap::new() }
     }
 
     /// The whole numbers from 0 that `numbers`, each used once, reach, ascending.
@@ -61,9 +57,8 @@ impl Solver {
     pub fn reachable(&mut self, numbers: &[u64]) -> Vec<u64> {
         let table = self.table_of(numbers);
         let whole = table.keys().filter(|value| value.is_integer());
-        let mut values: Vec<u64> = whole
-            .filter_map(|value| u64::try_from(*value.numer()).ok())
-            .collect();
+        let mut values: Vec<u64> =
+            whole.filter_map(|value| u64::try_from(*value.numer()).ok()).collect();
         values.sort_unstable();
         values
     }
@@ -71,16 +66,12 @@ impl Solver {
     /// The number of distinct expressions of `numbers` that equal `target`.
     pub fn count(&mut self, numbers: &[u64], target: i64) -> u64 {
         let table = self.table_of(numbers);
-        table
-            .get(&Ratio::from_integer(target))
-            .copied()
-            .unwrap_or(0)
+        table.get(&Ratio::from_integer(target)).copied().unwrap_or(0)
     }
 
     /// One expression of `numbers` that equals `target`, in the notation of the compact style.
     pub fn solve(&mut self, numbers: &[u64], target: i64) -> Option<String> {
-        self.expression(&sorted(numbers), Ratio::from_integer(target))
-            .map(|(text, _)| text)
+        self.expression(&sorted(numbers), Ratio::from_integer(target)).map(|(text, _)| text)
     }
 
     fn table_of(&mut self, numbers: &[u64]) -> Rc<Table> {
@@ -187,11 +178,7 @@ impl Solver {
 }
 
 fn operand((text, compound): (String, bool)) -> String {
-    if compound {
-        format!("( {text} )")
-    } else {
-        text
-    }
+    if compound { format!("( {text} )") } else { text }
 }
 
 fn values(table: &Table) -> Vec<Ratio<i64>> {
@@ -210,10 +197,7 @@ fn sorted(numbers: &[u64]) -> Vec<u64> {
 fn splits(numbers: &[u64]) -> Vec<(Vec<u64>, Vec<u64>)> {
     let full = (1_u32 << numbers.len()) - 1;
     let pick = |mask: u32| -> Vec<u64> {
-        let chosen = numbers
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| mask >> i & 1 == 1);
+        let chosen = numbers.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
         chosen.map(|(_, &number)| number).collect()
     };
     let mut splits: Vec<_> = (1..full)
@@ -280,11 +264,7 @@ mod tests {
     #[test]
     fn a_solution_needs_fractions_where_only_fractions_do() {
         let text = exact().solve(&[3, 3, 7, 7], 24).expect("7 * (3 + 3 / 7)");
-        assert_eq!(
-            expr::check(&text, &[3, 3, 7, 7], 24, &Op::ALL),
-            Ok(()),
-            "{text}"
-        );
+        assert_eq!(expr::check(&text, &[3, 3, 7, 7], 24, &Op::ALL), Ok(()), "{text}");
         let mut whole = Solver::new(&Op::ALL, Arithmetic::Whole { max: 1_000 });
         assert_eq!(whole.solve(&[3, 3, 7, 7], 24), None);
         assert_eq!(exact().solve(&[1, 1], 24), None);

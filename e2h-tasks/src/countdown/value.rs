@@ -86,14 +86,8 @@ impl Fraction {
 
 fn small(a: i128, b: i128, op: Op, c: i128, d: i128) -> Option<(i128, i128)> {
     match op {
-        Op::Add => Some((
-            a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?,
-            b.checked_mul(d)?,
-        )),
-        Op::Sub => Some((
-            a.checked_mul(d)?.checked_sub(c.checked_mul(b)?)?,
-            b.checked_mul(d)?,
-        )),
+        Op::Add => Some((a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?, b.checked_mul(d)?)),
+        Op::Sub => Some((a.checked_mul(d)?.checked_sub(c.checked_mul(b)?)?, b.checked_mul(d)?)),
         Op::Mul => Some((a.checked_mul(c)?, b.checked_mul(d)?)),
         Op::Div => Some((a.checked_mul(d)?, b.checked_mul(c)?)),
     }
@@ -106,27 +100,15 @@ mod tests {
     #[test]
     fn values_beyond_128_bits_stay_exact() {
         let huge = Fraction::whole(i128::MAX);
-        let squared = huge
-            .clone()
-            .apply(Op::Mul, huge.clone())
-            .expect("no division");
+        let squared = huge.clone().apply(Op::Mul, huge.clone()).expect("no division");
         let back = squared.apply(Op::Div, huge).expect("not zero");
         assert!(back.equals(i128::MAX));
         assert!(!back.equals(i128::MAX - 1));
-        assert!(
-            Fraction::whole(i128::MIN)
-                .negated()
-                .negated()
-                .equals(i128::MIN)
-        );
+        assert!(Fraction::whole(i128::MIN).negated().negated().equals(i128::MIN));
     }
 
     #[test]
     fn division_by_zero_has_no_value() {
-        assert!(
-            Fraction::whole(1)
-                .apply(Op::Div, Fraction::whole(0))
-                .is_none()
-        );
+        assert!(Fraction::whole(1).apply(Op::Div, Fraction::whole(0)).is_none());
     }
 }

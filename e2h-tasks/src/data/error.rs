@@ -104,11 +104,7 @@ impl Fault {
         expected: impl Into<String>,
         got: impl Into<String>,
     ) -> Self {
-        Self {
-            field: field.into(),
-            expected: expected.into(),
-            got: got.into(),
-        }
+        Self { field: field.into(), expected: expected.into(), got: got.into() }
     }
 
     /// A field with a value that does not fit, or without one.

@@ -60,22 +60,17 @@ pub(super) fn files(spec: &HubSpec, settings: &Settings) -> Result<Vec<PathBuf>,
     let patterns: Result<Vec<Pattern>, _> =
         spec.files.iter().map(|file| Pattern::new(file)).collect();
     let patterns = patterns.map_err(|error| wrong(format!("`hub.files`: {error}")))?;
-    let dataset = Dataset {
-        spec,
-        cache: Cache::new(cache),
-    };
+    let dataset = Dataset { spec, cache: Cache::new(cache) };
     let cached = || dataset.cached(&patterns);
     let found = if settings.offline {
         cached().map_err(|problem| format!("{problem}, and HF_HUB_OFFLINE is set"))
     } else {
-        dataset
-            .fetch(&patterns, settings)
-            .or_else(|error| match status(&error) {
-                _ if matches!(error, FetchError::Files(_)) => Err(error.to_string()),
-                Some(_) => Err(error.to_string()),
-                // No answer at all: the cache may do.
-                None => cached().map_err(|problem| format!("{error}; {problem}")),
-            })
+        dataset.fetch(&patterns, settings).or_else(|error| match status(&error) {
+            _ if matches!(error, FetchError::Files(_)) => Err(error.to_string()),
+            Some(_) => Err(error.to_string()),
+            // No answer at all: the cache may do.
+            None => cached().map_err(|problem| format!("{error}; {problem}")),
+        })
     };
     found.map_err(wrong)
 }
@@ -139,10 +134,7 @@ impl Dataset<'_> {
         let names = choose(names.filter(|name| is_plain(name)).collect(), patterns)
             .map_err(FetchError::Files)?;
         let at_commit = api.repo(self.repo(&info.sha));
-        let paths = names
-            .iter()
-            .map(|name| at_commit.get(name))
-            .collect::<Result<_, _>>()?;
+        let paths = names.iter().map(|name| at_commit.get(name)).collect::<Result<_, _>>()?;
         // So that the cache knows the revision by its name when the Hub is out of reach.
         let named = self.cache.repo(self.repo(&self.spec.revision));
         named.create_ref(&info.sha).map_err(ApiError::from)?;
@@ -159,10 +151,7 @@ impl Dataset<'_> {
         let mut names = Vec::new();
         walk(&snapshot, "", &mut names);
         if names.is_empty() {
-            return Err(format!(
-                "it is not in the cache at {}",
-                self.cache.path().display()
-            ));
+            return Err(format!("it is not in the cache at {}", self.cache.path().display()));
         }
         let names = choose(names, patterns)?;
         Ok(names.iter().map(|name| snapshot.join(name)).collect())
@@ -187,20 +176,14 @@ fn choose(mut names: Vec<String>, patterns: &[Pattern]) -> Result<Vec<String>, S
 
 fn excerpt_list(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(20).map(|name| excerpt(name)).collect();
-    let more = if names.len() > shown.len() {
-        ", ..."
-    } else {
-        ""
-    };
+    let more = if names.len() > shown.len() { ", ..." } else { "" };
     format!("{}{more}", shown.join(", "))
 }
 
 /// True for a name that stays within its folder.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
-        && Path::new(name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
+        && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Appends the names of the files under a folder, with `/` between their parts.
@@ -240,15 +223,9 @@ mod tests {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
                 let request = lines.next().unwrap_or_default();
                 let range = lines.take_while(|line| !line.is_empty()).find_map(|line| {
-                    let bytes = line
-                        .to_lowercase()
-                        .strip_prefix("range: bytes=")?
-                        .to_owned();
+                    let bytes = line.to_lowercase().strip_prefix("range: bytes=")?.to_owned();
                     let (from, to) = bytes.split_once('-')?;
-                    Some((
-                        from.parse::<usize>().ok()?,
-                        to.parse::<usize>().unwrap_or(usize::MAX),
-                    ))
+                    Some((from.parse::<usize>().ok()?, to.parse::<usize>().unwrap_or(usize::MAX)))
                 });
                 counter.fetch_add(1, Ordering::SeqCst);
                 let reply = reply(request.split(' ').nth(1).unwrap_or_default(), range);
@@ -304,18 +281,10 @@ mod tests {
         assert_eq!(fs::read_to_string(&first[0]).expect("readable"), ROWS);
         let before = n_answers.load(Ordering::SeqCst);
         assert_eq!(files(&wanted, &online).expect("served"), first);
-        assert_eq!(
-            n_answers.load(Ordering::SeqCst),
-            before + 1,
-            "only the names are asked for"
-        );
+        assert_eq!(n_answers.load(Ordering::SeqCst), before + 1, "only the names are asked for");
         let offline = settings(cache.path(), &endpoint, true);
         assert_eq!(files(&wanted, &offline).expect("cached"), first);
-        assert_eq!(
-            n_answers.load(Ordering::SeqCst),
-            before + 1,
-            "nothing is asked for"
-        );
+        assert_eq!(n_answers.load(Ordering::SeqCst), before + 1, "nothing is asked for");
         let unreachable = settings(cache.path(), "http://127.0.0.1:1", false);
         assert_eq!(files(&wanted, &unreachable).expect("cached"), first);
     }
@@ -329,20 +298,8 @@ mod tests {
                 files(&spec(id, names), &settings(cache.path(), endpoint, offline)).expect_err(id);
             assert!(error.to_string().contains(expected), "{error}");
         };
-        check(
-            "own/gated",
-            &["*"],
-            &endpoint,
-            false,
-            "is gated: accept its terms",
-        );
-        check(
-            "own/hidden",
-            &["*"],
-            &endpoint,
-            false,
-            "is private, or is gated",
-        );
+        check("own/gated", &["*"], &endpoint, false, "is gated: accept its terms");
+        check("own/hidden", &["*"], &endpoint, false, "is private, or is gated");
         check("own/none", &["*"], &endpoint, false, "is not on the Hub");
         check(
             "own/rows",
@@ -351,35 +308,11 @@ mod tests {
             false,
             "no file matches *.parquet; there are README.md, data/",
         );
-        check(
-            "own/rows",
-            &[],
-            &endpoint,
-            false,
-            "name the files in `hub.files`",
-        );
-        check(
-            "own/rows",
-            &["data/test.jsonl"],
-            &endpoint,
-            false,
-            "is not on the Hub",
-        );
-        check(
-            "own/rows",
-            &["*"],
-            &endpoint,
-            true,
-            "it is not in the cache at",
-        );
+        check("own/rows", &[], &endpoint, false, "name the files in `hub.files`");
+        check("own/rows", &["data/test.jsonl"], &endpoint, false, "is not on the Hub");
+        check("own/rows", &["*"], &endpoint, true, "it is not in the cache at");
         check("own/rows", &["*"], &endpoint, true, "HF_HUB_OFFLINE is set");
-        check(
-            "own/rows",
-            &["*"],
-            "http://127.0.0.1:1",
-            false,
-            "cannot be reached",
-        );
+        check("own/rows", &["*"], "http://127.0.0.1:1", false, "cannot be reached");
     }
 
     #[test]

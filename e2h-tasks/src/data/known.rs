@@ -1,18 +1,30 @@
-//! The tasks of the registry, built once and looked up by name.
+//! Every task that can judge a row, built once and looked up by name: those of the registry, and those whose
+//! problems come from files only.
 
 use std::collections::BTreeMap;
 
 use e2h_core::Task;
 
+use crate::math::{AquaTask, Gsm8kTask, MathTask};
 use crate::registry::{self, TaskConfig};
 
-/// Every preset of the registry as a task.
+/// The presets of the registry, and the math tasks.
 pub(crate) struct KnownTasks(BTreeMap<&'static str, Box<dyn Task>>);
 
 impl KnownTasks {
     pub(crate) fn new() -> Self {
         let build = |name| Some((name, TaskConfig::named(name).ok()?.task().ok()?));
-        Self(registry::names().into_iter().filter_map(build).collect())
+        let of_rows: [(&str, Box<dyn Task>); 3] = [
+            ("math", Box::new(MathTask::new())),
+            ("gsm8k", Box::new(Gsm8kTask::new())),
+            ("aqua", Box::new(AquaTask::new())),
+        ];
+        Self(registry::names().into_iter().filter_map(build).chain(of_rows).collect())
+    }
+
+    /// The names, in alphabetical order.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.0.keys().copied().collect()
     }
 
     /// The task of a preset's name.

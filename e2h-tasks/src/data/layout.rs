@@ -97,11 +97,7 @@ pub(crate) fn problem(
     let answer = match (answer, layout) {
         (None, Layout::Math) => {
             note(notes, "the answer is the last \\boxed{} of the solution");
-            solution
-                .as_ref()
-                .and_then(Value::as_str)
-                .and_then(last_boxed)
-                .map(Value::from)
+            solution.as_ref().and_then(Value::as_str).and_then(last_boxed).map(Value::from)
         }
         (answer, _) => answer,
     };
@@ -113,10 +109,7 @@ pub(crate) fn problem(
         Layout::Aqua => note(notes, "`correct` is the answer, `rationale` the solution"),
     }
     if answer.as_str().is_some_and(|text| text.trim().is_empty()) {
-        note(
-            notes,
-            "the answer is empty, so that no completion can be right",
-        );
+        note(notes, "the answer is empty, so that no completion can be right");
     }
     count_right(&mut row, &task, notes);
     let level = level(&mut row, layout, &question, &task, spec, notes)?;
@@ -125,15 +118,7 @@ pub(crate) fn problem(
         None | Some(Value::Null) => String::new(),
         Some(other) => other.to_string(),
     };
-    Ok(Problem {
-        id,
-        task,
-        level,
-        question,
-        answer,
-        solution,
-        extra: row,
-    })
+    Ok(Problem { id, task, level, question, answer, solution, extra: row })
 }
 
 fn note(notes: &mut Notes, text: &'static str) {
@@ -146,9 +131,7 @@ fn missing(field: &str) -> Fault {
 
 /// Takes the first of `names` that the row has with a value.
 fn take(row: &mut Map<String, Value>, names: &[&str]) -> Option<Value> {
-    let name = names
-        .iter()
-        .find(|name| row.get(**name).is_some_and(|value| !value.is_null()))?;
+    let name = names.iter().find(|name| row.get(**name).is_some_and(|value| !value.is_null()))?;
     row.remove(*name)
 }
 
@@ -168,16 +151,9 @@ fn split_gsm8k(row: &mut Map<String, Value>, notes: &mut Notes) {
     if row.contains_key("solution") {
         return;
     }
-    let text = row
-        .get("answer")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let text = row.get("answer").and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some((_, answer)) = text.rsplit_once("####") {
-        note(
-            notes,
-            "the answer is what follows ####, the solution is the whole text",
-        );
+        note(notes, "the answer is what follows ####, the solution is the whole text");
         row.insert("answer".to_owned(), answer.trim().replace(',', "").into());
         row.insert("solution".to_owned(), text.into());
     }
@@ -188,24 +164,18 @@ fn count_right(row: &mut Map<String, Value>, task: &str, notes: &mut Notes) {
     if row.contains_key("n_correct") {
         return;
     }
-    let count = |field: &str| {
-        row.get(field)
-            .and_then(Value::as_u64)
-            .filter(|&n| n <= N_SAMPLES)
-    };
+    let count = |field: &str| row.get(field).and_then(Value::as_u64).filter(|&n| n <= N_SAMPLES);
     let (n_correct, text) = match (count("errors_of_20"), count("difficulty"), task) {
-        (Some(n), ..) => (
-            N_SAMPLES - n,
-            "`errors_of_20` counts wrong samples: `n_correct` is 20 minus it",
-        ),
+        (Some(n), ..) => {
+            (N_SAMPLES - n, "`errors_of_20` counts wrong samples: `n_correct` is 20 minus it")
+        }
         (_, Some(n), "aqua") => (
             N_SAMPLES - n,
             "`difficulty` of aqua counts wrong samples of 20: `n_correct` is 20 minus it",
         ),
-        (_, Some(n), "gsm8k") => (
-            n,
-            "`difficulty` of gsm8k counts right samples of 20: `n_correct` is the same",
-        ),
+        (_, Some(n), "gsm8k") => {
+            (n, "`difficulty` of gsm8k counts right samples of 20: `n_correct` is the same")
+        }
         _ => return,
     };
     note(notes, text);
@@ -226,10 +196,7 @@ fn level(
         let place = map.order.iter().position(|known| Some(known) == value);
         let expected = || format!("one of {}", Value::from(map.order.clone()));
         let place = place.ok_or_else(|| Fault::value(&map.field, expected(), value))?;
-        note(
-            notes,
-            "the level is read from the field that `level_map` names",
-        );
+        note(notes, "the level is read from the field that `level_map` names");
         row.remove("level");
         return Ok(Level::at(place));
     }
@@ -249,9 +216,7 @@ fn level(
             }
             None => {
                 note(notes, "`Level 1` to `Level 5` become 0 to 4");
-                let n = text
-                    .strip_prefix("Level ")
-                    .and_then(|n| n.parse::<u64>().ok());
+                let n = text.strip_prefix("Level ").and_then(|n| n.parse::<u64>().ok());
                 n.and_then(|n| n.checked_sub(1)).and_then(whole)
             }
         },
@@ -273,16 +238,10 @@ fn level_of_none(
     notes: &mut Notes,
 ) -> Result<Level, Fault> {
     if let Some(level) = spec.level {
-        note(
-            notes,
-            "rows without level take the `level` of the specification",
-        );
+        note(notes, "rows without level take the `level` of the specification");
         return Ok(level);
     }
-    let n_numbers = question
-        .as_array()
-        .filter(|_| task == countdown::NAME)
-        .map(Vec::len);
+    let n_numbers = question.as_array().filter(|_| task == countdown::NAME).map(Vec::len);
     if let Some(level) = n_numbers.and_then(|n| n.checked_sub(2)) {
         note(notes, "the level is the number of numbers minus 2");
         return u16::try_from(level)
@@ -342,48 +301,24 @@ mod tests {
     }
 
     fn task(name: &str) -> DataSpec {
-        DataSpec {
-            task: Some(name.to_owned()),
-            ..DataSpec::default()
-        }
+        DataSpec { task: Some(name.to_owned()), ..DataSpec::default() }
     }
 
     #[test]
     fn every_published_layout_is_read() {
         let none = DataSpec::default();
-        check(
-            r#"{"numbers": [1, 2, 3], "target": 6}"#,
-            &none,
-            "countdown",
-            1,
-            6,
-        );
-        check(
-            r#"{"nums": [1, 2], "target": 3, "level": 4}"#,
-            &none,
-            "countdown",
-            4,
-            3,
-        );
+        check(r#"{"numbers": [1, 2, 3], "target": 6}"#, &none, "countdown", 1, 6);
+        check(r#"{"nums": [1, 2], "target": 3, "level": 4}"#, &none, "countdown", 4, 3);
         let row = r#"{"problem": "x", "solution": "so $\\boxed{\\{1\\}}$", "level": "Level 3"}"#;
         check(row, &none, "math", 2, "\\{1\\}");
-        check(
-            r#"{"problem": "x", "answer": "1", "level": 5}"#,
-            &none,
-            "math",
-            4,
-            "1",
-        );
+        check(r#"{"problem": "x", "answer": "1", "level": 5}"#, &none, "math", 4, "1");
         let row = r#"{"question": "x", "options": ["A)1"], "correct": "A", "rationale": "r", "level": 0}"#;
         assert_eq!(check(row, &none, "aqua", 0, "A").solution, Some("r".into()));
         let row = r#"{"question": "x", "answer": "5 + 1\n#### 1,006", "level": "hard"}"#;
         let problem = check(row, &task("gsm8k"), "gsm8k", 3, "1006");
         assert_eq!(problem.solution, Some("5 + 1\n#### 1,006".into()));
         let row = r#"{"task": "own", "level": 7, "question": {}, "answer": false, "mine": [1]}"#;
-        assert_eq!(
-            check(row, &task("gsm8k"), "own", 7, false).extra["mine"],
-            Value::from(vec![1])
-        );
+        assert_eq!(check(row, &task("gsm8k"), "own", 7, false).extra["mine"], Value::from(vec![1]));
     }
 
     #[test]
@@ -396,21 +331,9 @@ mod tests {
         let mut spec = task("gsm8k");
         spec.level = Some(Level(2));
         check(row, &spec, "gsm8k", 2, "1");
-        for level in [
-            "-1",
-            "1.5",
-            "70000",
-            "true",
-            "\"Level ?\"",
-            "\"Level 0\"",
-            "[]",
-        ] {
+        for level in ["-1", "1.5", "70000", "true", "\"Level ?\"", "\"Level 0\"", "[]"] {
             let row = format!(r#"{{"question": "x", "answer": "1", "level": {level}}}"#);
-            assert_eq!(
-                read(&row, &spec).0.expect_err("no level").field,
-                "level",
-                "{level}"
-            );
+            assert_eq!(read(&row, &spec).0.expect_err("no level").field, "level", "{level}");
         }
         let row = r#"{"problem": "x", "answer": "1", "level": 0}"#;
         assert_eq!(
@@ -449,26 +372,17 @@ mod tests {
             |steps| format!(r#"{{"question": "x", "answer": "1", "level": 9, "steps": {steps}}}"#);
         let problem = check(&row(4), &spec, "blocksworld", 2, "1");
         assert_eq!(problem.extra["steps"], 4);
-        assert_eq!(
-            read(&row(3), &spec).0.expect_err("not in the list").field,
-            "steps"
-        );
+        assert_eq!(read(&row(3), &spec).0.expect_err("not in the list").field, "steps");
     }
 
     #[test]
     fn faults_name_the_field_and_what_was_expected() {
-        let spec = DataSpec {
-            level: Some(Level(0)),
-            ..DataSpec::default()
-        };
+        let spec = DataSpec { level: Some(Level(0)), ..DataSpec::default() };
         for (row, field) in [
             (r#"{"question": "x", "answer": "1"}"#, "task"),
             (r#"{"task": 5, "question": "x", "answer": "1"}"#, "task"),
             (r#"{"task": "math", "question": "x"}"#, "answer"),
-            (
-                r#"{"task": "math", "question": null, "answer": 1}"#,
-                "question",
-            ),
+            (r#"{"task": "math", "question": null, "answer": 1}"#, "question"),
             (r#"{"problem": "x", "solution": "\\boxed{1"}"#, "answer"),
             (r#"{"numbers": [1, 2]}"#, "target"),
         ] {

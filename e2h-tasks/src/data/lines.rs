@@ -51,13 +51,7 @@ pub(crate) struct LineReader<R> {
 
 impl<R: BufRead> LineReader<R> {
     pub(crate) fn new(input: R, max_bytes: usize) -> Self {
-        Self {
-            input,
-            max_bytes,
-            n_lines: 0,
-            partial: Vec::new(),
-            overlong: false,
-        }
+        Self { input, max_bytes, n_lines: 0, partial: Vec::new(), overlong: false }
     }
 
     /// Appends to `batch` the lines that are ready, at least one; false at the end of the input.
@@ -79,12 +73,7 @@ impl<R: BufRead> LineReader<R> {
             let mut rest = ready;
             let n_before = batch.len();
             while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-                extend(
-                    &mut self.partial,
-                    &mut self.overlong,
-                    self.max_bytes,
-                    &rest[..end],
-                );
+                extend(&mut self.partial, &mut self.overlong, self.max_bytes, &rest[..end]);
                 rest = &rest[end + 1..];
                 self.n_lines += 1;
                 batch.push(finish(&mut self.partial, &mut self.overlong, self.n_lines));
@@ -120,10 +109,7 @@ fn finish(partial: &mut Vec<u8>, overlong: &mut bool, number: u64) -> Line {
         bytes.pop();
     }
     let overlong = std::mem::take(overlong);
-    Line {
-        number,
-        bytes: (!overlong).then_some(bytes),
-    }
+    Line { number, bytes: (!overlong).then_some(bytes) }
 }
 
 #[cfg(test)]
@@ -140,10 +126,7 @@ mod tests {
     }
 
     fn line(number: u64, text: &str) -> Line {
-        Line {
-            number,
-            bytes: Some(text.as_bytes().to_vec()),
-        }
+        Line { number, bytes: Some(text.as_bytes().to_vec()) }
     }
 
     #[test]
@@ -169,10 +152,7 @@ mod tests {
     fn a_line_that_is_too_long_is_passed_over_and_the_next_is_whole() {
         for buffer in [1, 3, 64] {
             let found = lines(b"12345\n123456\n1\n1234567", buffer, 5);
-            let long = |number| Line {
-                number,
-                bytes: None,
-            };
+            let long = |number| Line { number, bytes: None };
             assert_eq!(found, [line(1, "12345"), long(2), line(3, "1"), long(4)]);
             assert_eq!(found[1].text(), Err("is too long"));
         }

@@ -24,20 +24,12 @@ pub(super) fn rows(path: &Path, each: &mut OnRow<'_>) -> Result<(), DataError> {
         ParquetError::General(text)
             if text.contains("Disabled feature") && text.contains("zstd") =>
         {
-            DataError::NotBuilt {
-                what: path.display().to_string(),
-                feature: "parquet-zstd",
-            }
+            DataError::NotBuilt { what: path.display().to_string(), feature: "parquet-zstd" }
         }
-        source => DataError::Parquet {
-            path: path.to_path_buf(),
-            source,
-        },
+        source => DataError::Parquet { path: path.to_path_buf(), source },
     };
-    let file = File::open(path).map_err(|source| DataError::File {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let file =
+        File::open(path).map_err(|source| DataError::File { path: path.to_path_buf(), source })?;
     let reader = guarded(|| SerializedFileReader::new(file)).map_err(wrong)?;
     let mut rows = guarded(|| reader.get_row_iter(None)).map_err(wrong)?;
     let mut number = 0;
@@ -55,11 +47,7 @@ fn object(row: &Row) -> Result<serde_json::Map<String, Value>, Fault> {
             object.retain(|_, value| !value.is_null());
             Ok(object)
         }
-        other => Err(Fault::new(
-            "line",
-            "a row of named columns",
-            other.to_string(),
-        )),
+        other => Err(Fault::new("line", "a row of named columns", other.to_string())),
     }
 }
 
@@ -90,18 +78,12 @@ mod tests {
     /// Three rows of GSM8K form, and one with a null question.
     fn write(path: &Path, compression: Compression) -> Result<(), ParquetError> {
         let schema = Arc::new(parse_message_type(SCHEMA)?);
-        let properties = WriterProperties::builder()
-            .set_compression(compression)
-            .build();
+        let properties = WriterProperties::builder().set_compression(compression).build();
         let mut writer =
             SerializedFileWriter::new(File::create(path)?, schema, Arc::new(properties))?;
         let mut group = writer.next_row_group()?;
-        let texts = |texts: &[&str]| {
-            texts
-                .iter()
-                .map(|text| ByteArray::from(*text))
-                .collect::<Vec<_>>()
-        };
+        let texts =
+            |texts: &[&str]| texts.iter().map(|text| ByteArray::from(*text)).collect::<Vec<_>>();
         let mut column = group.next_column()?.expect("question");
         column.typed::<ByteArrayType>().write_batch(
             &texts(&["How många?", "b", "c"]),
@@ -117,9 +99,7 @@ mod tests {
         )?;
         column.close()?;
         let mut column = group.next_column()?.expect("level");
-        column
-            .typed::<Int64Type>()
-            .write_batch(&[0, 1, 1, 1], None, None)?;
+        column.typed::<Int64Type>().write_batch(&[0, 1, 1, 1], None, None)?;
         column.close()?;
         let mut column = group.next_column()?.expect("numbers");
         column.typed::<Int64Type>().write_batch(
@@ -149,10 +129,7 @@ mod tests {
             write(&path, compression).expect("writable");
             let rows = load(&spec(&path)).expect("a good file");
             let first = &rows.problems[0][0];
-            assert_eq!(
-                (first.id.as_str(), &first.question),
-                ("rows:1", &"How många?".into())
-            );
+            assert_eq!((first.id.as_str(), &first.question), ("rows:1", &"How många?".into()));
             assert_eq!(first.extra["numbers"], Value::from(vec![7, 8]));
             assert_eq!(rows.problems[1].len(), 2);
             let bad = rows.report.bad.first().expect("a null question");
@@ -173,13 +150,7 @@ mod tests {
             changed[at] = 12;
             fs::write(&path, changed).expect("writable");
             let result = load(&spec(&path));
-            matches!(
-                result,
-                Err(DataError::NotBuilt {
-                    feature: "parquet-zstd",
-                    ..
-                })
-            )
+            matches!(result, Err(DataError::NotBuilt { feature: "parquet-zstd", .. }))
         });
         assert!(named, "no change of the codec is told apart");
     }
@@ -199,10 +170,6 @@ mod tests {
             fs::write(&path, &whole[..at]).expect("writable");
             assert!(load(&spec(&path)).is_err(), "cut at {at}");
         }
-        assert!(
-            n_errors > whole.len() / 4,
-            "{n_errors} of {} damages show",
-            whole.len()
-        );
+        assert!(n_errors > whole.len() / 4, "{n_errors} of {} damages show", whole.len());
     }
 }

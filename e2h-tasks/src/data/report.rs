@@ -96,21 +96,12 @@ pub fn overlap(train: &Rows, test: &Rows) -> Overlap {
             found.add(first, id);
         }
     }
-    Overlap {
-        n_test_rows: found.n_rows,
-        examples: found.examples,
-    }
+    Overlap { n_test_rows: found.n_rows, examples: found.examples }
 }
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} rows of {} in {} files",
-            self.n_kept,
-            self.n_read,
-            self.files.len()
-        )?;
+        write!(f, "{} rows of {} in {} files", self.n_kept, self.n_read, self.files.len())?;
         for (n, what) in [
             (self.n_other_levels, "are of other levels"),
             (self.n_not_taken, "are not taken"),
@@ -150,10 +141,7 @@ mod tests {
             solution: None,
             extra: serde_json::Map::new(),
         };
-        Rows {
-            problems: vec![questions.iter().map(row).collect()],
-            report: LoadReport::default(),
-        }
+        Rows { problems: vec![questions.iter().map(row).collect()], report: LoadReport::default() }
     }
 
     #[test]

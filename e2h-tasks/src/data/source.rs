@@ -77,9 +77,7 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = entries.map_err(cannot_read(path))?;
     files.retain(|file| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let rows = [".jsonl", ".json", ".parquet"]
-            .iter()
-            .any(|ending| name.ends_with(ending));
+        let rows = [".jsonl", ".json", ".parquet"].iter().any(|ending| name.ends_with(ending));
         // The header of labelled rows stands beside them.
         file.is_file() && rows && !name.ends_with(".labels.json")
     });
@@ -96,18 +94,12 @@ fn cannot_read(path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
 pub(super) fn rows(path: &Path, each: &mut OnRow<'_>) -> Result<(), DataError> {
     let mut file = File::open(path).map_err(cannot_read(path))?;
     let mut head = Vec::new();
-    file.by_ref()
-        .take(4)
-        .read_to_end(&mut head)
-        .map_err(cannot_read(path))?;
+    file.by_ref().take(4).read_to_end(&mut head).map_err(cannot_read(path))?;
     if head == *b"PAR1" {
         #[cfg(feature = "parquet")]
         return super::parquet::rows(path, each);
         #[cfg(not(feature = "parquet"))]
-        return Err(DataError::NotBuilt {
-            what: path.display().to_string(),
-            feature: "parquet",
-        });
+        return Err(DataError::NotBuilt { what: path.display().to_string(), feature: "parquet" });
     }
     let input = BufReader::with_capacity(BUFFER_BYTES, head.as_slice().chain(file));
     let mut reader = LineReader::new(input, MAX_LINE_BYTES);
@@ -147,10 +139,7 @@ mod tests {
         let text = |name: &str| at(name).display().to_string();
         let found = |paths: &[String]| {
             let path = paths.to_vec();
-            files(&DataSpec {
-                path,
-                ..DataSpec::default()
-            })
+            files(&DataSpec { path, ..DataSpec::default() })
         };
         let whole = folder.path().display().to_string();
         let all = [at("a.json"), at("b.jsonl"), at("c.jsonl")];
@@ -158,10 +147,7 @@ mod tests {
         let twice = found(&[text("c.jsonl"), text("*.jsonl")]).expect("two files");
         assert_eq!(twice, [at("c.jsonl"), at("b.jsonl")]);
         for absent in ["*.parquet", "none.jsonl"] {
-            assert!(
-                matches!(found(&[text(absent)]), Err(DataError::NoFile { .. })),
-                "{absent}"
-            );
+            assert!(matches!(found(&[text(absent)]), Err(DataError::NoFile { .. })), "{absent}");
         }
         assert!(matches!(found(&[text("***")]), Err(DataError::Spec { .. })));
     }

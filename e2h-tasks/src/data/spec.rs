@@ -21,10 +21,7 @@ use super::DataError;
 pub struct DataSpec {
     /// Files, folders (their .jsonl, .json and .parquet files, not those of subfolders) or patterns such as
     /// `data/*.jsonl`; in a file, one text or a list.
-    #[serde(
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
     /// A data set on the Hugging Face Hub.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,10 +97,7 @@ pub enum OnDuplicate {
 impl DataSpec {
     /// The rows of one path or pattern, all else as it is by default.
     pub fn at(path: impl Into<String>) -> Self {
-        Self {
-            path: vec![path.into()],
-            ..Self::default()
-        }
+        Self { path: vec![path.into()], ..Self::default() }
     }
 
     /// All problems of the specification that show without reading a file.
@@ -118,18 +112,10 @@ impl DataSpec {
         let has_path = !self.path.is_empty();
         let missing = "must be given, or `hub`";
         check(!has_path && self.hub.is_none(), "path", missing);
-        check(
-            has_path && self.hub.is_some(),
-            "hub",
-            "cannot be given beside `path`",
-        );
+        check(has_path && self.hub.is_some(), "hub", "cannot be given beside `path`");
         check(self.take == Some(0), "take", "is 0, but must be at least 1");
         let id = self.hub.as_ref().map(|hub| hub.id.as_str());
-        check(
-            id.is_some_and(|id| !is_hub_id(id)),
-            "hub.id",
-            "must be like `owner/name`",
-        );
+        check(id.is_some_and(|id| !is_hub_id(id)), "hub.id", "must be like `owner/name`");
         if let Some(map) = &self.level_map {
             check(map.order.is_empty(), "level_map.order", "is empty");
             let repeats = (1..map.order.len()).any(|i| map.order[..i].contains(&map.order[i]));
@@ -178,10 +164,7 @@ mod tests {
         let hub = spec.hub.as_ref().expect("given");
         assert_eq!((hub.revision.as_str(), hub.files.len()), ("main", 1));
         let again = serde_json::to_string(&spec).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<DataSpec>(&again).expect("valid"),
-            spec
-        );
+        assert_eq!(serde_json::from_str::<DataSpec>(&again).expect("valid"), spec);
         assert!(spec.validate().is_empty());
         assert!(serde_json::from_str::<DataSpec>(r#"{"paths": "x"}"#).is_err());
     }
@@ -196,10 +179,7 @@ mod tests {
                 files: Vec::new(),
             }),
             take: Some(0),
-            level_map: Some(LevelMap {
-                field: "d".to_owned(),
-                order: vec![1.into(), 1.into()],
-            }),
+            level_map: Some(LevelMap { field: "d".to_owned(), order: vec![1.into(), 1.into()] }),
             ..DataSpec::default()
         };
         let keys: Vec<String> = spec.validate().iter().map(ToString::to_string).collect();

@@ -130,43 +130,20 @@ mod tests {
     #[test]
     fn levels_are_counted_apart_and_duplicates_across_them() {
         let problems = vec![
-            vec![
-                row(0, "é", "12".into(), Some(1.into())),
-                row(0, "abc", 7.into(), None),
-            ],
+            vec![row(0, "é", "12".into(), Some(1.into())), row(0, "abc", 7.into(), None)],
             Vec::new(),
             vec![row(2, "abc", "1234".into(), None)],
             Vec::new(),
         ];
         let report = LoadReport::default();
         let stats = Stats::of(&Rows { problems, report });
-        assert_eq!(
-            (stats.n_rows, stats.n_duplicates, stats.n_by_task["own"]),
-            (3, 1, 3)
-        );
+        assert_eq!((stats.n_rows, stats.n_duplicates, stats.n_by_task["own"]), (3, 1, 3));
         assert_eq!(stats.levels.len(), 3);
         let easy = &stats.levels[0];
-        assert_eq!(
-            (easy.n_rows, easy.n_with_solution, easy.n_duplicates),
-            (2, 1, 0)
-        );
-        let expected = LengthStats {
-            min: 1,
-            median: 1,
-            max: 3,
-            mean: 2.0,
-        };
+        assert_eq!((easy.n_rows, easy.n_with_solution, easy.n_duplicates), (2, 1, 0));
+        let expected = LengthStats { min: 1, median: 1, max: 3, mean: 2.0 };
         assert_eq!(easy.question_chars, expected);
-        assert_eq!(
-            (easy.answer_chars.max, stats.levels[1].answer_chars.max),
-            (2, 0)
-        );
-        assert_eq!(
-            (
-                stats.levels[2].n_duplicates,
-                stats.levels[2].answer_chars.min
-            ),
-            (1, 4)
-        );
+        assert_eq!((easy.answer_chars.max, stats.levels[1].answer_chars.max), (2, 0));
+        assert_eq!((stats.levels[2].n_duplicates, stats.levels[2].answer_chars.min), (1, 4));
     }
 }

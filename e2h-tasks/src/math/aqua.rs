@@ -52,10 +52,7 @@ struct Mark {
 pub(crate) fn choice(text: &str) -> Option<char> {
     let text = plain(text);
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words
-        .iter()
-        .any(|w| w.eq_ignore_ascii_case("not") || w.eq_ignore_ascii_case("neither"))
-    {
+    if words.iter().any(|w| w.eq_ignore_ascii_case("not") || w.eq_ignore_ascii_case("neither")) {
         return None;
     }
     let mut marks: Vec<Mark> = Vec::new();
@@ -72,22 +69,14 @@ pub(crate) fn choice(text: &str) -> Option<char> {
         }
         before = word;
     }
-    let strongest = [
-        |m: &Mark| m.named && m.marked,
-        |m: &Mark| m.named,
-        |m: &Mark| m.marked,
-        |_: &Mark| true,
-    ];
+    let strongest =
+        [|m: &Mark| m.named && m.marked, |m: &Mark| m.named, |m: &Mark| m.marked, |_: &Mark| true];
     let chosen = strongest.iter().find_map(|test| {
         let mut letters: Vec<char> = marks.iter().filter(|m| test(m)).map(|m| m.letter).collect();
         letters.dedup();
         (!letters.is_empty()).then_some(letters)
     })?;
-    if chosen.len() == 1 {
-        chosen.first().copied()
-    } else {
-        None
-    }
+    if chosen.len() == 1 { chosen.first().copied() } else { None }
 }
 
 /// The text without markup: commands and braces become spaces, quotes and stars vanish.
@@ -116,31 +105,17 @@ fn mark(word: &str, before: &str, alone: bool) -> Option<Mark> {
     let inner = word.trim_matches(|c: char| "()[].:;,".contains(c));
     // `C)42` and `C:42`: the letter and what it stands for in one word.
     let head = word.trim_start_matches(['(', '[']);
-    let glued = head
-        .chars()
-        .nth(1)
-        .is_some_and(|c| matches!(c, ')' | ']' | ':'));
-    let letter = if glued {
-        head.chars().next()?
-    } else {
-        inner.chars().next()?
-    };
+    let glued = head.chars().nth(1).is_some_and(|c| matches!(c, ')' | ']' | ':'));
+    let letter = if glued { head.chars().next()? } else { inner.chars().next()? };
     if !glued && inner.chars().count() != 1 {
         return None;
     }
     let marked = glued || inner.len() < word.trim_end_matches(',').len();
     let before = before.trim_end_matches(':').to_lowercase();
-    let named = matches!(
-        before.as_str(),
-        "option" | "choice" | "answer" | "is" | "letter"
-    );
+    let named = matches!(before.as_str(), "option" | "choice" | "answer" | "is" | "letter");
     let upper = letter.is_ascii_uppercase() || alone || marked && word.starts_with('(');
     let letter = letter.to_ascii_uppercase();
-    (upper && ('A'..='E').contains(&letter)).then_some(Mark {
-        letter,
-        marked,
-        named,
-    })
+    (upper && ('A'..='E').contains(&letter)).then_some(Mark { letter, marked, named })
 }
 
 #[cfg(test)]
@@ -177,9 +152,7 @@ mod tests {
 
     #[test]
     fn none_or_several_choose_nothing() {
-        for text in [
-            "", "F", "CC", "C, D", "C or D", "not C", "42", "C/D", "neither", "(C) (D)",
-        ] {
+        for text in ["", "F", "CC", "C, D", "C or D", "not C", "42", "C/D", "neither", "(C) (D)"] {
             assert_eq!(choice(text), None, "{text}");
         }
     }

@@ -241,11 +241,9 @@ impl Node {
             Self::Intersection(v) => Self::Intersection(v.iter().map(f).collect()),
             Self::Rel(v, signs) => Self::Rel(v.iter().map(f).collect(), signs.clone()),
             Self::Ratio(v) => Self::Ratio(v.iter().map(f).collect()),
-            Self::Matrix(rows) => Self::Matrix(
-                rows.iter()
-                    .map(|row| row.iter().map(&mut *f).collect())
-                    .collect(),
-            ),
+            Self::Matrix(rows) => {
+                Self::Matrix(rows.iter().map(|row| row.iter().map(&mut *f).collect()).collect())
+            }
             leaf => leaf.clone(),
         }
     }
@@ -267,11 +265,7 @@ impl Node {
 
     /// The tree with `name` replaced by `value`.
     pub(crate) fn with(&self, name: &Self, value: &Self) -> Self {
-        if self == name {
-            value.clone()
-        } else {
-            self.map(&mut |child| child.with(name, value))
-        }
+        if self == name { value.clone() } else { self.map(&mut |child| child.with(name, value)) }
     }
 
     /// True for a node that is a value of the kind that expressions have.

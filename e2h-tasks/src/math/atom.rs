@@ -130,21 +130,9 @@ impl Parser<'_> {
                 negative ^= *sign == '-';
                 parser.at += 1;
             }
-            let exponent = if parser.is('{') {
-                parser.braces()?
-            } else {
-                parser.atom()?
-            };
-            let exponent = if parser.is('^') {
-                parser.exponent(exponent)?
-            } else {
-                exponent
-            };
-            Ok(if negative {
-                Node::neg(exponent)
-            } else {
-                exponent
-            })
+            let exponent = if parser.is('{') { parser.braces()? } else { parser.atom()? };
+            let exponent = if parser.is('^') { parser.exponent(exponent)? } else { exponent };
+            Ok(if negative { Node::neg(exponent) } else { exponent })
         })?;
         Ok(Node::Pow(Box::new(base), Box::new(exponent)))
     }
@@ -283,11 +271,7 @@ impl Parser<'_> {
             }
         }
         let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        if plain {
-            Ok(Some(digits))
-        } else {
-            Err(Stop::Syntax("a repetend is not digits"))
-        }
+        if plain { Ok(Some(digits)) } else { Err(Stop::Syntax("a repetend is not digits")) }
     }
 
     fn name(&mut self, name: &str) -> Res<Node> {
@@ -296,11 +280,7 @@ impl Parser<'_> {
         // `P(x) = ...` defines a function whatever its letter.
         let defined = matches!(
             (self.peek_at(1), self.peek_at(2), self.peek_at(3)),
-            (
-                Some(Tok::Ident(_)),
-                Some(Tok::Sym(')')),
-                Some(Tok::Sym('='))
-            )
+            (Some(Tok::Ident(_)), Some(Tok::Sym(')')), Some(Tok::Sym('=')))
         );
         let applied = close && (matches!(name, "f" | "g" | "h" | "F" | "G" | "H") || defined);
         if applied {
@@ -357,9 +337,5 @@ fn push_plain(tok: &Tok, text: &mut String) {
 /// The base that a subscript names, in digits or as a word.
 fn base_of(index: &str) -> Res<u32> {
     let word = || super::text::number_word(&index.to_lowercase()).and_then(|n| n.try_into().ok());
-    index
-        .parse()
-        .ok()
-        .or_else(word)
-        .ok_or(Stop::Syntax("a base is not a number"))
+    index.parse().ok().or_else(word).ok_or(Stop::Syntax("a base is not a number"))
 }

@@ -40,25 +40,13 @@ impl Ball {
         }
         let shift = bits - prec;
         let exact = r.is_zero() && m.trailing_zeros().is_some_and(|z| z >= shift);
-        let r = if exact {
-            BigInt::zero()
-        } else {
-            (r >> shift) + 2
-        };
-        Ok(Self {
-            m: m >> shift,
-            r,
-            e: e + shift as i64,
-        })
+        let r = if exact { BigInt::zero() } else { (r >> shift) + 2 };
+        Ok(Self { m: m >> shift, r, e: e + shift as i64 })
     }
 
     /// An exact integer.
     pub(crate) fn int(value: i64) -> Self {
-        Self {
-            m: value.into(),
-            r: BigInt::zero(),
-            e: 0,
-        }
+        Self { m: value.into(), r: BigInt::zero(), e: 0 }
     }
 
     /// A rational.
@@ -111,38 +99,22 @@ impl Ball {
 
     /// The order of magnitude of the radius; `i64::MIN` for an exact value.
     pub(crate) fn error_top(&self) -> i64 {
-        if self.r.is_zero() {
-            i64::MIN
-        } else {
-            self.r.bits() as i64 + self.e
-        }
+        if self.r.is_zero() { i64::MIN } else { self.r.bits() as i64 + self.e }
     }
 
     /// Minus the value.
     pub(crate) fn neg(&self) -> Self {
-        Self {
-            m: -&self.m,
-            r: self.r.clone(),
-            e: self.e,
-        }
+        Self { m: -&self.m, r: self.r.clone(), e: self.e }
     }
 
     /// The absolute value.
     pub(crate) fn abs(&self) -> Self {
-        Self {
-            m: self.m.abs(),
-            r: self.r.clone(),
-            e: self.e,
-        }
+        Self { m: self.m.abs(), r: self.r.clone(), e: self.e }
     }
 
     /// The value times `2^k`.
     pub(crate) fn shift(&self, k: i64) -> Self {
-        Self {
-            m: self.m.clone(),
-            r: self.r.clone(),
-            e: self.e + k,
-        }
+        Self { m: self.m.clone(), r: self.r.clone(), e: self.e + k }
     }
 
     /// `self + other`.
@@ -153,11 +125,7 @@ impl Ball {
         if other.is_zero() {
             return Ok(self.clone());
         }
-        let (high, low) = if self.e >= other.e {
-            (self, other)
-        } else {
-            (other, self)
-        };
+        let (high, low) = if self.e >= other.e { (self, other) } else { (other, self) };
         let gap = (high.e - low.e) as u64;
         let reach = 4 * prec + high.m.bits() + low.m.bits() + low.r.bits();
         if gap <= reach {
@@ -272,11 +240,7 @@ impl Ball {
             return None;
         }
         let at = |m: BigInt| {
-            if self.e >= 0 {
-                m << self.e
-            } else {
-                m >> self.e.unsigned_abs()
-            }
+            if self.e >= 0 { m << self.e } else { m >> self.e.unsigned_abs() }
         };
         let (low, high) = (at(&self.m - &self.r), at(&self.m + &self.r));
         (low == high).then_some(low)

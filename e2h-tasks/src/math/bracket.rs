@@ -110,11 +110,7 @@ impl Parser<'_> {
             '⌊' | '⌈' => {
                 self.at += 1;
                 let inside = self.inside(if sign == '⌊' { '⌋' } else { '⌉' })?;
-                let func = if sign == '⌊' {
-                    Func::Floor
-                } else {
-                    Func::Ceil
-                };
+                let func = if sign == '⌊' { Func::Floor } else { Func::Ceil };
                 return Ok(Node::Call(func, vec![inside]));
             }
             'π' => Node::Const(Const::Pi),
@@ -169,11 +165,7 @@ impl Parser<'_> {
         }
         // `\{x : x > 3\}` and `\{x | x > 3\}`: the condition says it all.
         let named = matches!(self.peek(), Some(Tok::Ident(_)));
-        let mark = if matches!(self.peek_at(1), Some(Tok::Sym('∈'))) {
-            3
-        } else {
-            1
-        };
+        let mark = if matches!(self.peek_at(1), Some(Tok::Sym('∈'))) { 3 } else { 1 };
         if named && matches!(self.peek_at(mark), Some(Tok::Sym(':' | '|'))) {
             self.at += mark + 1;
             return self.inside('⦄');

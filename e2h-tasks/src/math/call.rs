@@ -68,11 +68,7 @@ impl Parser<'_> {
                 base = Some(self.argument()?);
             } else if self.eat('^') {
                 power = Some(self.deeper(|p| {
-                    if p.eat('-') {
-                        Ok(Node::neg(p.argument()?))
-                    } else {
-                        p.argument()
-                    }
+                    if p.eat('-') { Ok(Node::neg(p.argument()?)) } else { p.argument() }
                 })?);
             }
         }
@@ -136,10 +132,6 @@ impl Parser<'_> {
             return Err(Stop::Syntax("a function has no argument"));
         }
         let product = product_of(factors);
-        Ok(vec![if negative {
-            Node::neg(product)
-        } else {
-            product
-        }])
+        Ok(vec![if negative { Node::neg(product) } else { product }])
     }
 }

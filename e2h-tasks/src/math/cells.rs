@@ -26,10 +26,7 @@ pub(crate) enum End {
 
 /// A set as a tree over intervals.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful of shapes live at a time"
-)]
+#[expect(clippy::large_enum_variant, reason = "a handful of shapes live at a time")]
 pub(crate) enum Shape {
     Interval(End, bool, End, bool),
     Points(Vec<Node>),
@@ -180,9 +177,5 @@ fn mirror_cell(cell: usize, ends: &[Node], fuel: &Fuel) -> Res<usize> {
         return of(cell / 2);
     }
     // An open cell: just above the mirror of its upper end.
-    if cell / 2 < ends.len() {
-        Ok(of(cell / 2)? + 1)
-    } else {
-        Ok(0)
-    }
+    if cell / 2 < ends.len() { Ok(of(cell / 2)? + 1) } else { Ok(0) }
 }

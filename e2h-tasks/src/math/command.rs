@@ -177,11 +177,7 @@ impl Lexer {
             | "flalign" | "multline" => return Ok(()),
             _ => return Err(Stop::Syntax("an unknown environment")),
         }
-        self.push(if begins {
-            Tok::Begin(name.to_owned())
-        } else {
-            Tok::End(name.to_owned())
-        });
+        self.push(if begins { Tok::Begin(name.to_owned()) } else { Tok::End(name.to_owned()) });
         Ok(())
     }
 

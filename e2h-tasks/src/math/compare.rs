@@ -118,10 +118,7 @@ fn tuple(
         }
         Node::List(theirs, _) if !open && !close && theirs.len() == items.len() => {
             let values: Vec<Node> = theirs.iter().map(relation::value).collect();
-            if values
-                .iter()
-                .all(|v| v.is_expression() || matches!(v, Node::Unit(..)))
-            {
+            if values.iter().all(|v| v.is_expression() || matches!(v, Node::Unit(..))) {
                 in_order(items, &values, ctx)
             } else if items.len() == 2 && sets::is_set_like(&value) {
                 set(gold, &value, ctx)
@@ -150,11 +147,7 @@ pub(crate) fn in_order(gold: &[Node], pred: &[Node], ctx: Context<'_>) -> Res<Ju
         }
         how = part.how;
     }
-    Ok(agree(if gold.len() == 1 {
-        how
-    } else {
-        "all parts are equal"
-    }))
+    Ok(agree(if gold.len() == 1 { how } else { "all parts are equal" }))
 }
 
 /// Gold is a set of reals.
@@ -229,10 +222,7 @@ fn collection(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     }
     let items = relation::without_label(items);
     let theirs = relation::without_label(theirs);
-    if items
-        .iter()
-        .all(|i| matches!(i, Node::Text(w) if w.chars().count() > 1))
-    {
+    if items.iter().all(|i| matches!(i, Node::Text(w) if w.chars().count() > 1)) {
         return in_order(&items, &theirs, ctx);
     }
     unordered(&items, &theirs, ctx)
@@ -319,9 +309,7 @@ fn words_against(words: &str, other: &Node) -> Judgement {
     let key = text::words_key(words);
     let theirs = match other {
         Node::Text(theirs) => text::words_key(theirs),
-        other => relation::plain_name(other)
-            .map(|n| text::words_key(&n))
-            .unwrap_or_default(),
+        other => relation::plain_name(other).map(|n| text::words_key(&n)).unwrap_or_default(),
     };
     let number = matches!(other, Node::Num(v, 0)
         if text::number_word(&key).is_some_and(|n| *v == BigRational::from_integer(n.into())));

@@ -38,10 +38,7 @@ impl Work<'_> {
 impl Complex {
     /// A real number.
     pub(crate) fn real(re: Ball) -> Self {
-        Self {
-            re,
-            im: Ball::int(0),
-        }
+        Self { re, im: Ball::int(0) }
     }
 
     /// True when the value is real by construction.
@@ -51,19 +48,13 @@ impl Complex {
 
     /// Minus the value.
     pub(crate) fn neg(&self) -> Self {
-        Self {
-            re: self.re.neg(),
-            im: self.im.neg(),
-        }
+        Self { re: self.re.neg(), im: self.im.neg() }
     }
 
     /// `self + other`.
     pub(crate) fn add(&self, other: &Self, work: Work<'_>) -> Res<Self> {
         work.spend(1)?;
-        Ok(Self {
-            re: self.re.add(&other.re, work.prec)?,
-            im: self.im.add(&other.im, work.prec)?,
-        })
+        Ok(Self { re: self.re.add(&other.re, work.prec)?, im: self.im.add(&other.im, work.prec)? })
     }
 
     /// `self * other`.
@@ -73,14 +64,8 @@ impl Complex {
         if self.is_real() && other.is_real() {
             return Ok(Self::real(self.re.mul(&other.re, p)?));
         }
-        let re = self
-            .re
-            .mul(&other.re, p)?
-            .sub(&self.im.mul(&other.im, p)?, p)?;
-        let im = self
-            .re
-            .mul(&other.im, p)?
-            .add(&self.im.mul(&other.re, p)?, p)?;
+        let re = self.re.mul(&other.re, p)?.sub(&self.im.mul(&other.im, p)?, p)?;
+        let im = self.re.mul(&other.im, p)?.add(&self.im.mul(&other.re, p)?, p)?;
         Ok(Self { re, im })
     }
 
@@ -91,15 +76,9 @@ impl Complex {
         if self.is_real() {
             return Ok(Self::real(self.re.inv(p)?));
         }
-        let square = self
-            .re
-            .mul(&self.re, p)?
-            .add(&self.im.mul(&self.im, p)?, p)?;
+        let square = self.re.mul(&self.re, p)?.add(&self.im.mul(&self.im, p)?, p)?;
         let inverse = square.inv(p)?;
-        Ok(Self {
-            re: self.re.mul(&inverse, p)?,
-            im: self.im.neg().mul(&inverse, p)?,
-        })
+        Ok(Self { re: self.re.mul(&inverse, p)?, im: self.im.neg().mul(&inverse, p)? })
     }
 
     /// The absolute value.
@@ -109,10 +88,7 @@ impl Complex {
         if self.is_real() {
             return Ok(self.re.abs());
         }
-        self.re
-            .mul(&self.re, p)?
-            .add(&self.im.mul(&self.im, p)?, p)?
-            .sqrt(p)
+        self.re.mul(&self.re, p)?.add(&self.im.mul(&self.im, p)?, p)?.sqrt(p)
     }
 
     /// The principal square root.
@@ -124,24 +100,12 @@ impl Complex {
                 return Ok(Self::real(self.re.sqrt(p)?));
             }
             if self.re.is_negative() {
-                return Ok(Self {
-                    re: Ball::int(0),
-                    im: self.re.neg().sqrt(p)?,
-                });
+                return Ok(Self { re: Ball::int(0), im: self.re.neg().sqrt(p)? });
             }
             // The sign is not known: the root is small in both directions.
-            let bound = self.re.abs().add(
-                &Ball {
-                    m: BigInt::zero(),
-                    ..self.re.clone()
-                },
-                p,
-            )?;
+            let bound = self.re.abs().add(&Ball { m: BigInt::zero(), ..self.re.clone() }, p)?;
             let root = bound.sqrt(p)?;
-            return Ok(Self {
-                re: root.clone(),
-                im: spread(&root),
-            });
+            return Ok(Self { re: root.clone(), im: spread(&root) });
         }
         let size = self.abs(work)?;
         if self.re.is_negative() {
@@ -150,16 +114,10 @@ impl Complex {
             if self.im.may_be_zero() {
                 return Err(Stop::Limit("a root lies on its cut"));
             }
-            return Ok(Self {
-                re: self.im.div(&im.shift(1), p)?,
-                im,
-            });
+            return Ok(Self { re: self.im.div(&im.shift(1), p)?, im });
         }
         let re = size.add(&self.re, p)?.shift(-1).sqrt(p)?;
-        Ok(Self {
-            im: self.im.div(&re.shift(1), p)?,
-            re,
-        })
+        Ok(Self { im: self.im.div(&re.shift(1), p)?, re })
     }
 
     /// The exponential.
@@ -169,10 +127,7 @@ impl Complex {
             return Ok(Self::real(size));
         }
         let (sin, cos) = series::sin_cos(&self.im, work.prec, work.fuel)?;
-        Ok(Self {
-            re: size.mul(&cos, work.prec)?,
-            im: size.mul(&sin, work.prec)?,
-        })
+        Ok(Self { re: size.mul(&cos, work.prec)?, im: size.mul(&sin, work.prec)? })
     }
 
     /// The argument, in `(-pi, pi]`.
@@ -199,11 +154,7 @@ impl Complex {
         }
         let quarter = series::pi(p)?.shift(-1);
         let rest = series::atan(&self.re.div(&self.im, p)?, p, work.fuel)?;
-        let quarter = if self.im.is_negative() {
-            quarter.neg()
-        } else {
-            quarter
-        };
+        let quarter = if self.im.is_negative() { quarter.neg() } else { quarter };
         quarter.sub(&rest, p)
     }
 
@@ -211,10 +162,7 @@ impl Complex {
     pub(crate) fn ln(&self, work: Work<'_>) -> Res<Self> {
         let size = self.abs(work)?;
         let re = series::ln(&size, work.prec, work.fuel)?;
-        Ok(Self {
-            re,
-            im: self.arg(work)?,
-        })
+        Ok(Self { re, im: self.arg(work)? })
     }
 
     /// A power with an integer exponent.
@@ -246,11 +194,7 @@ impl Complex {
         }
         if self.re.is_zero() && self.im.is_zero() {
             let zero = exponent.is_real() && exponent.re.is_positive();
-            return if zero {
-                Ok(self.clone())
-            } else {
-                Err(Stop::Undefined)
-            };
+            return if zero { Ok(self.clone()) } else { Err(Stop::Undefined) };
         }
         self.ln(work)?.mul(exponent, work)?.exp(work)
     }
@@ -259,9 +203,5 @@ impl Complex {
 /// A ball around zero that reaches as far as `ball`.
 fn spread(ball: &Ball) -> Ball {
     let reach: BigInt = BigInt::from(ball.m.magnitude().clone()) + &ball.r;
-    Ball {
-        m: BigInt::zero(),
-        r: reach,
-        e: ball.e,
-    }
+    Ball { m: BigInt::zero(), r: reach, e: ball.e }
 }

@@ -32,18 +32,9 @@ pub(crate) struct Equality {
     pub(crate) how: &'static str,
 }
 
-const EXACT: Equality = Equality {
-    equal: true,
-    how: "equal in exact arithmetic",
-};
-const APART: Equality = Equality {
-    equal: false,
-    how: "the values differ",
-};
-const CLOSE: Equality = Equality {
-    equal: true,
-    how: "equal to more than 28 digits",
-};
+const EXACT: Equality = Equality { equal: true, how: "equal in exact arithmetic" };
+const APART: Equality = Equality { equal: false, how: "the values differ" };
+const CLOSE: Equality = Equality { equal: true, how: "equal to more than 28 digits" };
 
 /// The agreement, in bits, that counts as equality.
 const AGREEMENT: i64 = 96;
@@ -60,10 +51,7 @@ pub(crate) fn same(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Equality> {
         Ok(Some(equality)) => return Ok(equality),
         Err(Stop::Limit(limit)) => {
             if differs_in_size(gold, pred, fuel) {
-                return Ok(Equality {
-                    equal: false,
-                    how: "the sizes are far apart",
-                });
+                return Ok(Equality { equal: false, how: "the sizes are far apart" });
             }
             if fuel.spend(1000).is_err() {
                 return Err(Stop::Limit(limit));
@@ -81,17 +69,11 @@ pub(crate) fn same(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Equality> {
 }
 
 fn exact(gold: &Node, pred: &Node, fuel: &Fuel) -> Res<Option<Equality>> {
-    let mut atoms = Atoms {
-        list: Vec::new(),
-        fuel,
-    };
+    let mut atoms = Atoms { list: Vec::new(), fuel };
     let a = atoms.normal(gold)?;
     let b = match atoms.normal(pred) {
         Err(Stop::Undefined) => {
-            return Ok(Some(Equality {
-                equal: false,
-                how: "the value is not defined",
-            }));
+            return Ok(Some(Equality { equal: false, how: "the value is not defined" }));
         }
         other => other?,
     };
@@ -119,9 +101,9 @@ fn is_huge(node: &Node) -> bool {
             natural(base, 2) && (is_huge(exponent) || natural(exponent, 20_000) || tower(exponent))
                 || is_huge(base) && (natural(exponent, 1) || is_huge(exponent))
         }
-        Node::Call(Func::Factorial, args) => args
-            .iter()
-            .all(|a| is_huge(a) || natural(a, 2_100) || tower(a)),
+        Node::Call(Func::Factorial, args) => {
+            args.iter().all(|a| is_huge(a) || natural(a, 2_100) || tower(a))
+        }
         _ => false,
     }
 }
@@ -164,12 +146,7 @@ fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality
             if point >= POINTS && tight > 0 {
                 break;
             }
-            let place = Place {
-                point,
-                prec,
-                fuel,
-                natural,
-            };
+            let place = Place { point, prec, fuel, natural };
             match at(gold, pred, place) {
                 Ok(At::Apart) => return Ok(APART),
                 Ok(At::Overlap { tight: true }) if point < POINTS => tight += 1,
@@ -184,11 +161,7 @@ fn numeric(gold: &Node, pred: &Node, fuel: &Fuel, natural: bool) -> Res<Equality
                 Err(stop) => last = stop,
             }
         }
-        let enough = if names {
-            tight >= 3 || tight == 0 && whole >= 2
-        } else {
-            tight == 1
-        };
+        let enough = if names { tight >= 3 || tight == 0 && whole >= 2 } else { tight == 1 };
         if enough && loose == 0 && prec > 128 {
             return Ok(CLOSE);
         }
@@ -235,9 +208,7 @@ fn compare(a: &Complex, b: &Complex, prec: u64) -> Res<At> {
         .max()
         .unwrap_or(0);
     let error = re.error_top().max(im.error_top());
-    Ok(At::Overlap {
-        tight: error == i64::MIN || error < size - AGREEMENT,
-    })
+    Ok(At::Overlap { tight: error == i64::MIN || error < size - AGREEMENT })
 }
 
 /// The longest run of decimal places, in digits: the precision must go beyond it.
@@ -246,10 +217,7 @@ fn written_digits(node: &Node) -> u64 {
         Node::Num(value, _) => (value.numer().bits().max(value.denom().bits()) * 3 / 10) + 1,
         _ => 0,
     };
-    node.children()
-        .into_iter()
-        .map(written_digits)
-        .fold(own, u64::max)
+    node.children().into_iter().map(written_digits).fold(own, u64::max)
 }
 
 /// The order of two real values without variables.
@@ -267,12 +235,7 @@ pub(crate) fn order(a: &Node, b: &Node, fuel: &Fuel) -> Res<Ordering> {
         return Ok(Ordering::Equal);
     }
     for prec in [128, 512, 2048] {
-        let place = Place {
-            point: 0,
-            prec,
-            fuel,
-            natural: false,
-        };
+        let place = Place { point: 0, prec, fuel, natural: false };
         let (x, y) = (place.eval(a)?, place.eval(b)?);
         if !x.is_real() || !y.is_real() {
             return Err(Stop::Unsupported);
@@ -296,12 +259,7 @@ pub(crate) fn rounds_to(
     fuel: &Fuel,
 ) -> Res<bool> {
     let prec = 128 + 4 * u64::from(places);
-    let place = Place {
-        point: 0,
-        prec,
-        fuel,
-        natural: false,
-    };
+    let place = Place { point: 0, prec, fuel, natural: false };
     let value = place.eval(value)?;
     if !value.is_real() {
         return Ok(false);

@@ -35,18 +35,14 @@ pub(crate) struct Place<'a> {
 /// FNV-1a.
 fn hash(text: &str, point: u32) -> u64 {
     let bytes = text.bytes().chain(point.to_le_bytes());
-    let mixed = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-    });
+    let mixed = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     mixed ^ (mixed >> 29)
 }
 
 impl<'a> Place<'a> {
     fn work(&self) -> Work<'a> {
-        Work {
-            prec: self.prec,
-            fuel: self.fuel,
-        }
+        Work { prec: self.prec, fuel: self.fuel }
     }
 
     /// The value that `name` has at this point: dyadic, or a small integer at the last points.
@@ -65,11 +61,7 @@ impl<'a> Place<'a> {
                     4 => sign,
                     _ => !sign,
                 };
-                Ball {
-                    m: if negative { -m } else { m },
-                    r: BigInt::zero(),
-                    e: -16,
-                }
+                Ball { m: if negative { -m } else { m }, r: BigInt::zero(), e: -16 }
             }
         };
         Complex::real(ball)
@@ -88,15 +80,10 @@ impl<'a> Place<'a> {
                 Ok(Complex::real(Ball::rational(value, self.prec)?))
             }
             Node::Const(Const::Pi) => Ok(Complex::real(series::pi(self.prec)?)),
-            Node::Const(Const::E) => Ok(Complex::real(series::exp(
-                &Ball::int(1),
-                self.prec,
-                self.fuel,
-            )?)),
-            Node::Const(Const::I) => Ok(Complex {
-                re: Ball::int(0),
-                im: Ball::int(1),
-            }),
+            Node::Const(Const::E) => {
+                Ok(Complex::real(series::exp(&Ball::int(1), self.prec, self.fuel)?))
+            }
+            Node::Const(Const::I) => Ok(Complex { re: Ball::int(0), im: Ball::int(1) }),
             Node::Var(name) => Ok(self.variable(name)),
             Node::Neg(a) => Ok(self.eval(a)?.neg()),
             Node::Sum(terms) => {
@@ -159,20 +146,12 @@ impl<'a> Place<'a> {
         let size = if odd { value.neg() } else { value };
         let exponent = Complex::real(Ball::rational(&q, self.prec)?);
         let power = size.pow(&exponent, work)?;
-        Ok(if odd && num % 2 != 0 {
-            power.neg()
-        } else {
-            power
-        })
+        Ok(if odd && num % 2 != 0 { power.neg() } else { power })
     }
 
     fn real(&self, node: &Node) -> Res<Ball> {
         let value = self.eval(node)?;
-        if value.is_real() {
-            Ok(value.re)
-        } else {
-            Err(Stop::Unsupported)
-        }
+        if value.is_real() { Ok(value.re) } else { Err(Stop::Unsupported) }
     }
 
     fn call(&self, func: Func, args: &[Node]) -> Res<Complex> {
@@ -220,9 +199,7 @@ impl<'a> Place<'a> {
                 let up = func == Func::Ceil;
                 let ball = self.real(first)?;
                 let ball = if up { ball.neg() } else { ball };
-                let floor = ball
-                    .floor()
-                    .ok_or(Stop::Limit("a value lies on an integer"))?;
+                let floor = ball.floor().ok_or(Stop::Limit("a value lies on an integer"))?;
                 Ball::new(if up { -floor } else { floor }, BigInt::zero(), 0, u64::MAX)?
             }
             _ => return self.discrete(func, args),
@@ -272,11 +249,7 @@ impl<'a> Place<'a> {
                 series::atan(&x.div(&square.sqrt(p)?, p)?, p, self.fuel)?
             }
         };
-        Ok(Complex::real(if func == Func::Asin {
-            asin
-        } else {
-            quarter.sub(&asin, p)?
-        }))
+        Ok(Complex::real(if func == Func::Asin { asin } else { quarter.sub(&asin, p)? }))
     }
 
     fn hyperbolic(&self, func: Func, x: &Complex) -> Res<Complex> {
@@ -365,10 +338,7 @@ pub(crate) fn rational(node: &Node, fuel: &Fuel) -> Res<Option<BigRational>> {
             if !n.is_integer() {
                 return Ok(None);
             }
-            let n = n
-                .numer()
-                .to_i64()
-                .ok_or(Stop::Limit("an exponent is too large"))?;
+            let n = n.numer().to_i64().ok_or(Stop::Limit("an exponent is too large"))?;
             let small = base.numer().abs().bits().max(base.denom().bits());
             if small.saturating_mul(n.unsigned_abs()) > 4096 {
                 return Ok(None);

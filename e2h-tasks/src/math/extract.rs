@@ -75,11 +75,7 @@ fn last_boxes(text: &str) -> Option<(usize, String)> {
             from = end;
         } else if let Some(c) = text[open..].trim_start().chars().next() {
             let start = open + space;
-            boxes.push((
-                found,
-                start + c.len_utf8(),
-                &text[start..start + c.len_utf8()],
-            ));
+            boxes.push((found, start + c.len_utf8(), &text[start..start + c.len_utf8()]));
         }
     }
     let (at, _, last) = boxes.last().copied()?;
@@ -94,11 +90,7 @@ fn last_boxes(text: &str) -> Option<(usize, String)> {
         }
     }
     parts.reverse();
-    let label = if parts.len() == 1 {
-        label_before(text, at)
-    } else {
-        ""
-    };
+    let label = if parts.len() == 1 { label_before(text, at) } else { "" };
     Some((at, format!("{label}{}", parts.join(", "))))
 }
 
@@ -115,9 +107,7 @@ fn joins(between: &str) -> bool {
         return false;
     }
     let words = super::text::words_key(between);
-    let letters = words
-        .split_whitespace()
-        .filter(|w| w.chars().any(char::is_alphabetic));
+    let letters = words.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic));
     let mut count = 0;
     let mut joint = false;
     for word in letters {
@@ -161,21 +151,14 @@ fn final_statement(text: &str) -> Option<(usize, &str)> {
         "answer should be",
         "####",
     ];
-    let found = marks
-        .iter()
-        .filter_map(|mark| lower.rfind(mark).map(|at| (at + mark.len(), at)))
-        .max()?;
+    let found =
+        marks.iter().filter_map(|mark| lower.rfind(mark).map(|at| (at + mark.len(), at))).max()?;
     let rest = &text[found.0..];
-    let rest = [
-        "i hope it is correct",
-        "<|im_start|>",
-        "<|endoftext|>",
-        "hope this",
-    ]
-    .iter()
-    .filter_map(|end| lower[found.0..].find(end))
-    .min()
-    .map_or(rest, |end| &rest[..end]);
+    let rest = ["i hope it is correct", "<|im_start|>", "<|endoftext|>", "hope this"]
+        .iter()
+        .filter_map(|end| lower[found.0..].find(end))
+        .min()
+        .map_or(rest, |end| &rest[..end]);
     let body = rest.trim_start_matches([':', '*', ' ', '\n']);
     let first = body.split("\n\n").next().unwrap_or(body);
     let first = first_sentence(first);
@@ -239,11 +222,7 @@ fn formula_or_number(text: &str) -> Option<String> {
         matches!(*w, "%" | "percent" | "pct" | "percentage" | "degrees")
             || super::units::is_unit_word(w) && plain[end..].len() < 20
     });
-    let body = if first == start {
-        content.to_owned()
-    } else {
-        plain[first..end].to_owned()
-    };
+    let body = if first == start { content.to_owned() } else { plain[first..end].to_owned() };
     Some(match unit {
         Some(unit) => format!("{body} \\text{{ {unit}}}"),
         None => body,
@@ -318,11 +297,7 @@ fn find_unescaped(text: &str, close: &str) -> Option<usize> {
 /// True for words between two dollar signs.
 fn is_money_gap(content: &str) -> bool {
     content.starts_with(|c: char| c.is_ascii_digit())
-        && content
-            .split_whitespace()
-            .filter(|w| w.chars().all(char::is_alphabetic))
-            .count()
-            > 2
+        && content.split_whitespace().filter(|w| w.chars().all(char::is_alphabetic)).count() > 2
 }
 
 /// The last number outside formulas, with its sign and what hangs on it.
@@ -354,26 +329,12 @@ fn last_number(text: &str, formulas: &[(usize, usize, &str)]) -> Option<(usize, 
         let from = chars[start].0;
         let to = chars.get(end).map_or(text.len(), |(i, _)| *i);
         let percent = text[to..].trim_start().starts_with(['%']) || text[to..].starts_with("\\%");
-        let number = text[from..to]
-            .trim_matches([',', '.', ' ', '/', ':'])
-            .to_owned();
+        let number = text[from..to].trim_matches([',', '.', ' ', '/', ':']).to_owned();
         let leading_point = start > 0
             && chars[start - 1].1 == '.'
             && text[from..].starts_with(|c: char| c.is_ascii_digit());
-        let number = if leading_point {
-            format!(".{number}")
-        } else {
-            number
-        };
-        return Some((
-            from,
-            to,
-            if percent {
-                format!("{number}\\%")
-            } else {
-                number
-            },
-        ));
+        let number = if leading_point { format!(".{number}") } else { number };
+        return Some((from, to, if percent { format!("{number}\\%") } else { number }));
     }
     None
 }

@@ -127,11 +127,7 @@ mod tests {
             ("18", "none"),
             ("2024", "2024-01-05"),
         ] {
-            assert_eq!(
-                grade(gold, text).outcome,
-                Outcome::Different,
-                "{gold} {text}"
-            );
+            assert_eq!(grade(gold, text).outcome, Outcome::Different, "{gold} {text}");
         }
     }
 }

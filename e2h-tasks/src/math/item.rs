@@ -48,12 +48,9 @@ impl Parser<'_> {
             return self.unit_after(node);
         }
         let label = self.eat(':') || matches!(words.last().map(String::as_str), Some("is" | "are"));
-        let money = words
-            .iter()
-            .any(|w| matches!(w.as_str(), "USD" | "Rs" | "EUR" | "Rs."));
-        let about = words
-            .iter()
-            .all(|w| matches!(w.as_str(), "about" | "approximately" | "exactly"));
+        let money = words.iter().any(|w| matches!(w.as_str(), "USD" | "Rs" | "EUR" | "Rs."));
+        let about =
+            words.iter().all(|w| matches!(w.as_str(), "about" | "approximately" | "exactly"));
         if (label || money || about) && self.at < self.tokens.len() {
             return self.item();
         }

@@ -78,10 +78,7 @@ pub(crate) fn lex(text: &str, comma: Comma) -> Res<Lexed> {
         return Err(Stop::Limit("the text is too long"));
     }
     let mut lexer = Lexer {
-        chars: text
-            .chars()
-            .map(|c| tables::plain_char(c).unwrap_or(c))
-            .collect(),
+        chars: text.chars().map(|c| tables::plain_char(c).unwrap_or(c)).collect(),
         at: 0,
         comma,
         in_text: Vec::new(),

@@ -93,9 +93,7 @@ fn rows(node: &Node, fuel: &Fuel) -> Res<Option<Rows>> {
 
 fn scaled(by: &Node, rows: &Rows) -> Rows {
     let entry = |e: &Node| Node::Prod(vec![by.clone(), e.clone()]);
-    rows.iter()
-        .map(|row| row.iter().map(entry).collect())
-        .collect()
+    rows.iter().map(|row| row.iter().map(entry).collect()).collect()
 }
 
 fn added(a: &Rows, b: &Rows) -> Res<Rows> {
@@ -111,10 +109,7 @@ fn added(a: &Rows, b: &Rows) -> Res<Rows> {
         terms.push(y.clone());
         Node::Sum(terms)
     };
-    Ok(a.iter()
-        .zip(b)
-        .map(|(x, y)| x.iter().zip(y).map(sum).collect())
-        .collect())
+    Ok(a.iter().zip(b).map(|(x, y)| x.iter().zip(y).map(sum).collect()).collect())
 }
 
 fn multiplied(a: &Rows, b: &Rows, fuel: &Fuel) -> Res<Rows> {
@@ -128,9 +123,7 @@ fn multiplied(a: &Rows, b: &Rows, fuel: &Fuel) -> Res<Rows> {
         let term = |k: usize| Node::Prod(vec![row[k].clone(), b[k][j].clone()]);
         simplified(Node::Sum((0..inner).map(term).collect()), fuel)
     };
-    a.iter()
-        .map(|row| (0..width).map(|j| entry(row, j)).collect())
-        .collect()
+    a.iter().map(|row| (0..width).map(|j| entry(row, j)).collect()).collect()
 }
 
 /// A number for an entry of numbers; another entry pays for its size, which doubles with each product.

@@ -27,10 +27,7 @@ pub(crate) struct Quotient {
 
 impl Quotient {
     fn whole(num: Poly) -> Self {
-        Self {
-            num,
-            den: Poly::constant(BigRational::one()),
-        }
+        Self { num, den: Poly::constant(BigRational::one()) }
     }
 
     /// The value, when there are no atoms.
@@ -58,10 +55,7 @@ impl Atoms<'_> {
             Node::Var(name) => self.atom(Atom::Var(name.clone())),
             Node::Neg(a) => {
                 let a = self.normal(a)?;
-                Ok(Quotient {
-                    num: a.num.negated(),
-                    den: a.den,
-                })
+                Ok(Quotient { num: a.num.negated(), den: a.den })
             }
             Node::Sum(terms) => {
                 let mut sum = Quotient::whole(Poly::default());
@@ -116,24 +110,15 @@ impl Atoms<'_> {
 
     fn plus(&mut self, a: Quotient, b: &Quotient) -> Res<Quotient> {
         if a.den == b.den {
-            return Ok(Quotient {
-                num: self.add(a.num, &b.num)?,
-                den: a.den,
-            });
+            return Ok(Quotient { num: self.add(a.num, &b.num)?, den: a.den });
         }
         let left = self.mul(&a.num, &b.den)?;
         let right = self.mul(&b.num, &a.den)?;
-        Ok(Quotient {
-            num: self.add(left, &right)?,
-            den: self.mul(&a.den, &b.den)?,
-        })
+        Ok(Quotient { num: self.add(left, &right)?, den: self.mul(&a.den, &b.den)? })
     }
 
     fn times(&mut self, a: &Quotient, b: &Quotient) -> Res<Quotient> {
-        let product = Quotient {
-            num: self.mul(&a.num, &b.num)?,
-            den: self.mul(&a.den, &b.den)?,
-        };
+        let product = Quotient { num: self.mul(&a.num, &b.num)?, den: self.mul(&a.den, &b.den)? };
         self.fold(product)
     }
 
@@ -153,25 +138,17 @@ impl Atoms<'_> {
         if q.num.is_zero() {
             return Err(Stop::Undefined);
         }
-        self.fold(Quotient {
-            num: q.den,
-            den: q.num,
-        })
+        self.fold(Quotient { num: q.den, den: q.num })
     }
 
     fn exponent(&self, value: &BigRational) -> Res<Exponent> {
         let num = value.numer().to_i64().filter(|n| n.abs() < 1 << 20);
         let den = value.denom().to_i64().filter(|d| *d < 4096);
-        num.zip(den)
-            .map(|(n, d)| Exponent::new(n, d))
-            .ok_or(Stop::Unsupported)
+        num.zip(den).map(|(n, d)| Exponent::new(n, d)).ok_or(Stop::Unsupported)
     }
 
     fn power(&mut self, base: &Node, exponent: &Node) -> Res<Quotient> {
-        let exponent = self
-            .normal(exponent)?
-            .as_constant()
-            .ok_or(Stop::Unsupported)?;
+        let exponent = self.normal(exponent)?.as_constant().ok_or(Stop::Unsupported)?;
         let base = self.normal(base)?;
         if exponent.is_integer() {
             let n = exponent.numer().to_i64().filter(|n| n.abs() < 1 << 20);
@@ -194,11 +171,7 @@ impl Atoms<'_> {
             return Err(Stop::Unsupported);
         }
         if base.num.is_zero() {
-            return if exponent.is_positive() {
-                Ok(base.clone())
-            } else {
-                Err(Stop::Undefined)
-            };
+            return if exponent.is_positive() { Ok(base.clone()) } else { Err(Stop::Undefined) };
         }
         if base.den.as_constant().is_none_or(|c| !c.is_one()) {
             return Err(Stop::Unsupported);
@@ -218,21 +191,14 @@ impl Atoms<'_> {
     /// `(-1)^exponent` times `poly`: real for odd roots, `i` for square roots.
     fn root_of_minus_one(&mut self, poly: Poly, exponent: Exponent) -> Res<Poly> {
         if exponent.denom() % 2 == 1 {
-            return Ok(if exponent.numer() % 2 == 0 {
-                poly
-            } else {
-                poly.negated()
-            });
+            return Ok(if exponent.numer() % 2 == 0 { poly } else { poly.negated() });
         }
         if *exponent.denom() != 2 {
             return Err(Stop::Unsupported);
         }
         let id = self.id(Atom::I)?;
-        let power = self.mono_pow(
-            &vec![(id, Exponent::one())],
-            &BigRational::one(),
-            *exponent.numer(),
-        )?;
+        let power =
+            self.mono_pow(&vec![(id, Exponent::one())], &BigRational::one(), *exponent.numer())?;
         self.mul(&poly, &power)
     }
 
@@ -277,10 +243,8 @@ impl Atoms<'_> {
         ) {
             return Err(Stop::Unsupported);
         }
-        let key = format!(
-            "{func:?}{:?}",
-            forms.iter().map(|f| (&f.num, &f.den)).collect::<Vec<_>>()
-        );
+        let key =
+            format!("{func:?}{:?}", forms.iter().map(|f| (&f.num, &f.den)).collect::<Vec<_>>());
         self.atom(Atom::Opaque(key))
     }
 

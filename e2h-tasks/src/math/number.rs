@@ -34,9 +34,7 @@ fn integer(digits: &str) -> Res<BigInt> {
     if digits.is_empty() {
         return Ok(BigInt::zero());
     }
-    digits
-        .parse()
-        .map_err(|_| Stop::Syntax("a number cannot be read"))
+    digits.parse().map_err(|_| Stop::Syntax("a number cannot be read"))
 }
 
 /// A rational with both parts checked for size.
@@ -49,11 +47,7 @@ pub(crate) fn checked(value: BigRational) -> Res<BigRational> {
 
 /// `a / b`, without looking for a common factor where one of them is an integer of size one.
 pub(crate) fn ratio(num: BigInt, den: BigInt) -> BigRational {
-    if den.is_one() {
-        BigRational::new_raw(num, den)
-    } else {
-        BigRational::new(num, den)
-    }
+    if den.is_one() { BigRational::new_raw(num, den) } else { BigRational::new(num, den) }
 }
 
 /// Reads a literal: digits, at most one point, an exponent.
@@ -120,11 +114,7 @@ pub(crate) fn based(digits: &str, base: u32) -> Res<Node> {
         let digit = digit.ok_or(Stop::Syntax("a digit is too large for its base"))?;
         value = value * base + digit;
     }
-    Ok(Node::Based(
-        digits.to_uppercase(),
-        base,
-        ratio(value, BigInt::one()),
-    ))
+    Ok(Node::Based(digits.to_uppercase(), base, ratio(value, BigInt::one())))
 }
 
 /// Greatest common divisor of positive numbers; the longer one is reduced first.
@@ -135,11 +125,7 @@ fn gcd(a: &BigInt, b: &BigInt, fuel: &Fuel) -> Res<BigInt> {
     let words = |x: &BigInt| x.bits() / 64 + 1;
     fuel.spend(words(a) * words(b) / 4 + 4)?;
     let (long, short) = if a.bits() >= b.bits() { (a, b) } else { (b, a) };
-    let rest = if long.bits() > short.bits() + 64 {
-        long % short
-    } else {
-        long.clone()
-    };
+    let rest = if long.bits() > short.bits() + 64 { long % short } else { long.clone() };
     fuel.spend(words(short).pow(2) * 16)?;
     Ok(rest.gcd(short))
 }
@@ -160,11 +146,7 @@ pub(crate) fn add(a: &BigRational, b: &BigRational, fuel: &Fuel) -> Res<BigRatio
     if a.denom() == b.denom() {
         return reduced(a.numer() + b.numer(), a.denom().clone(), fuel);
     }
-    reduced(
-        a.numer() * b.denom() + b.numer() * a.denom(),
-        a.denom() * b.denom(),
-        fuel,
-    )
+    reduced(a.numer() * b.denom() + b.numer() * a.denom(), a.denom() * b.denom(), fuel)
 }
 
 /// `a * b`.
@@ -178,11 +160,7 @@ pub(crate) fn mul(a: &BigRational, b: &BigRational, fuel: &Fuel) -> Res<BigRatio
 
 /// `1 / a`.
 pub(crate) fn reciprocal(a: &BigRational) -> Res<BigRational> {
-    if a.is_zero() {
-        Err(Stop::Undefined)
-    } else {
-        Ok(a.recip())
-    }
+    if a.is_zero() { Err(Stop::Undefined) } else { Ok(a.recip()) }
 }
 
 /// The words of work of one product.
@@ -202,11 +180,7 @@ pub(crate) fn pow(a: &BigRational, n: i64, fuel: &Fuel) -> Res<BigRational> {
         return Ok(if n < 0 { a.recip() } else { a.clone() });
     }
     if unit {
-        return Ok(if n % 2 == 0 {
-            BigRational::one()
-        } else {
-            a.clone()
-        });
+        return Ok(if n % 2 == 0 { BigRational::one() } else { a.clone() });
     }
     let size = bits.saturating_mul(n.unsigned_abs());
     if size > MAX_BITS + 64 {
@@ -223,11 +197,7 @@ pub(crate) fn factorial(n: &BigRational, step: u32, fuel: &Fuel) -> Res<BigRatio
     if !n.is_integer() || n.is_negative() {
         return Err(Stop::Unsupported);
     }
-    let n = n
-        .numer()
-        .to_u32()
-        .filter(|n| *n <= 2100 * step)
-        .ok_or_else(too_large)?;
+    let n = n.numer().to_u32().filter(|n| *n <= 2100 * step).ok_or_else(too_large)?;
     let mut product = BigInt::one();
     let mut k = n;
     while k > 1 {
@@ -240,16 +210,8 @@ pub(crate) fn factorial(n: &BigRational, step: u32, fuel: &Fuel) -> Res<BigRatio
 
 /// `n` choose `k`.
 pub(crate) fn binomial(n: &BigRational, k: &BigRational, fuel: &Fuel) -> Res<BigRational> {
-    let n = n
-        .is_integer()
-        .then(|| n.numer().to_u64())
-        .flatten()
-        .ok_or(Stop::Unsupported)?;
-    let k = k
-        .is_integer()
-        .then(|| k.numer().to_u64())
-        .flatten()
-        .ok_or(Stop::Unsupported)?;
+    let n = n.is_integer().then(|| n.numer().to_u64()).flatten().ok_or(Stop::Unsupported)?;
+    let k = k.is_integer().then(|| k.numer().to_u64()).flatten().ok_or(Stop::Unsupported)?;
     if k > n {
         return Ok(BigRational::zero());
     }
@@ -276,9 +238,7 @@ pub(crate) fn exact_root(a: &BigRational, n: u32, fuel: &Fuel) -> Res<Option<Big
     if a.is_negative() || n == 0 || n > 4096 {
         return Ok(None);
     }
-    Ok(root(a.numer())
-        .zip(root(a.denom()))
-        .map(|(p, q)| BigRational::new_raw(p, q)))
+    Ok(root(a.numer()).zip(root(a.denom())).map(|(p, q)| BigRational::new_raw(p, q)))
 }
 
 /// Greatest common divisor or least common multiple of integers.
@@ -295,10 +255,7 @@ pub(crate) fn common(values: &[BigRational], least: bool, fuel: &Fuel) -> Res<Bi
             Some(r) => r.gcd(value.numer()),
         });
     }
-    checked(BigRational::new_raw(
-        result.ok_or(Stop::Unsupported)?,
-        BigInt::one(),
-    ))
+    checked(BigRational::new_raw(result.ok_or(Stop::Unsupported)?, BigInt::one()))
 }
 
 #[cfg(test)]

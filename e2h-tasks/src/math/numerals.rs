@@ -36,16 +36,11 @@ const MARKS: &[&str] = &[
 ];
 
 fn starts(chars: &[char], at: usize, mark: &str) -> bool {
-    mark.chars()
-        .enumerate()
-        .all(|(i, c)| chars.get(at + i) == Some(&c))
+    mark.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c))
 }
 
 fn digits(chars: &[char], at: usize) -> usize {
-    chars[at.min(chars.len())..]
-        .iter()
-        .take_while(|c| c.is_ascii_digit())
-        .count()
+    chars[at.min(chars.len())..].iter().take_while(|c| c.is_ascii_digit()).count()
 }
 
 /// Reads the number at the start of `chars`.
@@ -68,11 +63,7 @@ pub(crate) fn number(chars: &[char], comma: Comma) -> Read {
         at = end;
     }
     at += exponent(chars, at, &mut text);
-    Read {
-        text,
-        length: at,
-        ambiguous,
-    }
+    Read { text, length: at, ambiguous }
 }
 
 /// The start of the next group of exactly three digits after a group mark.
@@ -80,11 +71,7 @@ fn next_group(chars: &[char], at: usize) -> Option<usize> {
     if chars.get(at) == Some(&',') && chars.get(at + 1) == Some(&' ') {
         let gap = 1 + chars[at + 1..].iter().take_while(|c| **c == ' ').count();
         let thin = starts(chars, at + gap, "\\!");
-        return if thin {
-            next_group_after(chars, at + gap + 2)
-        } else {
-            None
-        };
+        return if thin { next_group_after(chars, at + gap + 2) } else { None };
     }
     let mark = MARKS.iter().find(|mark| starts(chars, at, mark))?;
     let mut start = at + mark.chars().count();
@@ -101,11 +88,7 @@ fn next_group(chars: &[char], at: usize) -> Option<usize> {
 
 /// The start of a group of three digits after spaces.
 fn next_group_after(chars: &[char], at: usize) -> Option<usize> {
-    let start = at
-        + chars[at.min(chars.len())..]
-            .iter()
-            .take_while(|c| **c == ' ')
-            .count();
+    let start = at + chars[at.min(chars.len())..].iter().take_while(|c| **c == ' ').count();
     (digits(chars, start) == 3).then_some(start)
 }
 
@@ -148,9 +131,7 @@ fn exponent(chars: &[char], at: usize, text: &mut String) -> usize {
     }
     let sign = usize::from(matches!(chars.get(at + 1), Some('+' | '-')));
     let count = digits(chars, at + 1 + sign);
-    let ends = !chars
-        .get(at + 1 + sign + count)
-        .is_some_and(|c| c.is_alphabetic());
+    let ends = !chars.get(at + 1 + sign + count).is_some_and(|c| c.is_alphabetic());
     if count == 0 || !ends || text.is_empty() {
         return 0;
     }
@@ -160,10 +141,7 @@ fn exponent(chars: &[char], at: usize, text: &mut String) -> usize {
 
 /// The length of digits and capital letters before a subscript, when there is a letter among them.
 pub(crate) fn base_digits(chars: &[char]) -> Option<usize> {
-    let run = chars
-        .iter()
-        .take(64)
-        .take_while(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
+    let run = chars.iter().take(64).take_while(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
     let length = run.count();
     let letter = chars[..length].iter().any(char::is_ascii_uppercase);
     (letter && chars.get(length) == Some(&'_')).then_some(length)
@@ -193,10 +171,7 @@ pub(crate) fn fraction_sign(c: char) -> Option<(&'static str, &'static str)> {
 
 /// The digit of a superscript sign.
 pub(crate) fn superscript(c: char) -> Option<char> {
-    "⁰¹²³⁴⁵⁶⁷⁸⁹"
-        .chars()
-        .position(|s| s == c)
-        .and_then(|i| char::from_digit(i as u32, 10))
+    "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().position(|s| s == c).and_then(|i| char::from_digit(i as u32, 10))
 }
 
 #[cfg(test)]
@@ -211,14 +186,7 @@ mod tests {
 
     #[test]
     fn group_marks_join_groups_of_three() {
-        for text in [
-            "12,345",
-            "12\\,345",
-            "12,\\!345",
-            "12{,}345",
-            "12 345",
-            "12, \\! 345",
-        ] {
+        for text in ["12,345", "12\\,345", "12,\\!345", "12{,}345", "12 345", "12, \\! 345"] {
             assert_eq!(read(text, Comma::Group).0, "12345", "{text}");
         }
         assert_eq!(read("12, 345", Comma::Group).0, "12");

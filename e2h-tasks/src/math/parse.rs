@@ -38,13 +38,7 @@ pub(crate) struct Parser<'a> {
 /// # Errors
 /// [`Stop::Syntax`] when the tokens are no answer, [`Stop::Limit`] when they nest too deeply.
 pub(crate) fn parse(lexed: &Lexed, fuel: &Fuel) -> Res<Node> {
-    let mut parser = Parser {
-        tokens: lexed.tokens.clone(),
-        at: 0,
-        depth: 0,
-        bars: 0,
-        fuel,
-    };
+    let mut parser = Parser { tokens: lexed.tokens.clone(), at: 0, depth: 0, bars: 0, fuel };
     fuel.spend(parser.tokens.len() as u64 * 8)?;
     parser.trim();
     if parser.tokens.is_empty() {
@@ -109,11 +103,7 @@ impl Parser<'_> {
     }
 
     pub(crate) fn expect(&mut self, sign: char) -> Res<()> {
-        if self.eat(sign) {
-            Ok(())
-        } else {
-            Err(Stop::Syntax("a bracket is not closed"))
-        }
+        if self.eat(sign) { Ok(()) } else { Err(Stop::Syntax("a bracket is not closed")) }
     }
 
     /// Runs `rule` one level deeper.
@@ -150,10 +140,7 @@ impl Parser<'_> {
     }
 
     fn at_end_of_list(&self) -> bool {
-        matches!(
-            self.peek(),
-            None | Some(Tok::Sym(')' | ']' | '}' | '⦄' | '⟩' | '.'))
-        )
+        matches!(self.peek(), None | Some(Tok::Sym(')' | ']' | '}' | '⦄' | '⟩' | '.')))
     }
 
     fn group(&mut self) -> Res<Node> {
@@ -177,11 +164,7 @@ impl Parser<'_> {
             }
             items.push(self.item()?);
         }
-        if items.len() == 1 {
-            Ok(items.remove(0))
-        } else {
-            Ok(Node::List(items, joint))
-        }
+        if items.len() == 1 { Ok(items.remove(0)) } else { Ok(Node::List(items, joint)) }
     }
 
     /// `(1,2) (3,4)`: tuples side by side are a list.
@@ -194,19 +177,13 @@ impl Parser<'_> {
         let mut signs = Vec::new();
         while let Some(sign) = self.sign() {
             signs.push(sign);
-            terms.push(
-                if let (Sign::Equal, Some(Tok::Word(_))) = (sign, self.peek()) {
-                    self.words_first()?
-                } else {
-                    self.sets()?
-                },
-            );
+            terms.push(if let (Sign::Equal, Some(Tok::Word(_))) = (sign, self.peek()) {
+                self.words_first()?
+            } else {
+                self.sets()?
+            });
         }
-        if signs.is_empty() {
-            Ok(terms.remove(0))
-        } else {
-            Ok(Node::Rel(terms, signs))
-        }
+        if signs.is_empty() { Ok(terms.remove(0)) } else { Ok(Node::Rel(terms, signs)) }
     }
 
     fn sign(&mut self) -> Option<Sign> {
@@ -258,11 +235,7 @@ impl Parser<'_> {
             });
             self.fuel.spend(4)?;
         }
-        if terms.len() == 1 {
-            Ok(terms.remove(0))
-        } else {
-            Ok(Node::Sum(terms))
-        }
+        if terms.len() == 1 { Ok(terms.remove(0)) } else { Ok(Node::Sum(terms)) }
     }
 
     fn product(&mut self) -> Res<Node> {
@@ -271,11 +244,7 @@ impl Parser<'_> {
         let mut divided = false;
         loop {
             self.fuel.spend(4)?;
-            let last = if divided {
-                divisors.last()
-            } else {
-                factors.last()
-            };
+            let last = if divided { divisors.last() } else { factors.last() };
             if self.is('*') && self.peek_at(1).is_some() {
                 self.at += 1;
                 let factor = self.signed_power()?;
@@ -370,9 +339,5 @@ impl Parser<'_> {
 
 /// A product, or its only factor.
 pub(crate) fn product_of(mut factors: Vec<Node>) -> Node {
-    if factors.len() == 1 {
-        factors.remove(0)
-    } else {
-        Node::Prod(factors)
-    }
+    if factors.len() == 1 { factors.remove(0) } else { Node::Prod(factors) }
 }

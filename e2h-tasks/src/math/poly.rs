@@ -255,11 +255,7 @@ impl Atoms<'_> {
                 }
             }
         }
-        let atom = if prime {
-            Atom::Prime(rest.clone())
-        } else {
-            Atom::Cofactor(rest.clone())
-        };
+        let atom = if prime { Atom::Prime(rest.clone()) } else { Atom::Cofactor(rest.clone()) };
         let id = self.id(atom)?;
         mono.push((id, exponent));
         Ok(())
@@ -269,10 +265,7 @@ impl Atoms<'_> {
     pub(crate) fn is_decisive(&self, polys: &[&Poly]) -> bool {
         let used = |test: fn(&Atom) -> bool| {
             polys.iter().any(|poly| {
-                poly.0
-                    .keys()
-                    .flatten()
-                    .any(|(id, _)| self.list.get(*id as usize).is_some_and(test))
+                poly.0.keys().flatten().any(|(id, _)| self.list.get(*id as usize).is_some_and(test))
             })
         };
         let pi = used(|a| *a == Atom::Pi);
@@ -284,19 +277,12 @@ impl Atoms<'_> {
 impl Poly {
     /// A number.
     pub(crate) fn constant(value: BigRational) -> Self {
-        if value.is_zero() {
-            Self::default()
-        } else {
-            Self(BTreeMap::from([(Vec::new(), value)]))
-        }
+        if value.is_zero() { Self::default() } else { Self(BTreeMap::from([(Vec::new(), value)])) }
     }
 
     /// One atom.
     pub(crate) fn atom(id: u32) -> Self {
-        Self(BTreeMap::from([(
-            vec![(id, Exponent::one())],
-            BigRational::one(),
-        )]))
+        Self(BTreeMap::from([(vec![(id, Exponent::one())], BigRational::one())]))
     }
 
     /// True for zero.
@@ -306,11 +292,7 @@ impl Poly {
 
     /// The only term, when there is one.
     pub(crate) fn single(&self) -> Option<(&Mono, &BigRational)> {
-        if self.0.len() == 1 {
-            self.0.first_key_value()
-        } else {
-            None
-        }
+        if self.0.len() == 1 { self.0.first_key_value() } else { None }
     }
 
     /// The value, when there are no atoms.
@@ -324,9 +306,7 @@ impl Poly {
 
     /// The sign of the first term's coefficient.
     pub(crate) fn leads_negative(&self) -> bool {
-        self.0
-            .last_key_value()
-            .is_some_and(|(_, c)| c.is_negative())
+        self.0.last_key_value().is_some_and(|(_, c)| c.is_negative())
     }
 
     /// Minus the polynomial.

@@ -32,28 +32,13 @@ struct Layers<'n> {
 
 fn layers(node: &Node) -> Layers<'_> {
     match node {
-        Node::Unit(inner, unit) => Layers {
-            unit: Some(unit),
-            ..layers(inner)
-        },
-        Node::Percent(inner) => Layers {
-            percent: true,
-            ..layers(inner)
-        },
-        Node::Degree(inner) => Layers {
-            degree: true,
-            ..layers(inner)
-        },
-        Node::Neg(inner) if matches!(**inner, Node::Percent(_) | Node::Degree(_)) => Layers {
-            core: node,
-            ..layers(inner)
-        },
-        core => Layers {
-            core,
-            unit: None,
-            percent: false,
-            degree: false,
-        },
+        Node::Unit(inner, unit) => Layers { unit: Some(unit), ..layers(inner) },
+        Node::Percent(inner) => Layers { percent: true, ..layers(inner) },
+        Node::Degree(inner) => Layers { degree: true, ..layers(inner) },
+        Node::Neg(inner) if matches!(**inner, Node::Percent(_) | Node::Degree(_)) => {
+            Layers { core: node, ..layers(inner) }
+        }
+        core => Layers { core, unit: None, percent: false, degree: false },
     }
 }
 
@@ -73,11 +58,7 @@ fn sign_inside(node: &Node) -> Node {
 /// Compares two values with their units.
 pub(crate) fn quantity(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     let (gold, pred) = (sign_inside(gold), sign_inside(pred));
-    let pred = if gold.has_names() {
-        pred
-    } else {
-        letter_unit(pred)
-    };
+    let pred = if gold.has_names() { pred } else { letter_unit(pred) };
     let (g, p) = (layers(&gold), layers(&pred));
     if let (Node::Based(..), _) | (_, Node::Based(..)) = (g.core, p.core) {
         return based(g.core, p.core);
@@ -127,11 +108,7 @@ fn number(gold: &Node, pred: &Node, ctx: Context<'_>) -> Res<Judgement> {
     };
     if let Node::Num(value, places @ 1..) = literal {
         let significant = value.numer().bits().max(value.denom().bits()) * 3 / 10;
-        let value = if negative {
-            -value.abs()
-        } else {
-            value.clone()
-        };
+        let value = if negative { -value.abs() } else { value.clone() };
         let places = ctx.options.decimals.unwrap_or(*places);
         let long = ctx.options.decimals.is_some()
             || significant >= ROUNDED_DIGITS && !matches!(gold, Node::Num(_, 1..));

@@ -18,9 +18,7 @@ use super::sets;
 fn is_name(node: &Node) -> bool {
     match node {
         Node::Var(_) | Node::Apply(..) | Node::Text(_) => true,
-        Node::Prod(factors) => factors
-            .iter()
-            .all(|f| matches!(f, Node::Var(n) if is_point(n))),
+        Node::Prod(factors) => factors.iter().all(|f| matches!(f, Node::Var(n) if is_point(n))),
         Node::Call(Func::Abs, args) => args.iter().all(is_name),
         Node::Tuple(items, ..) | Node::Ratio(items) => items.iter().all(is_name),
         Node::Div(a, b) => is_name(a) && is_name(b),
@@ -41,10 +39,7 @@ fn named_value(node: &Node) -> Option<(Option<Node>, Node)> {
     if !signs.iter().all(|s| matches!(s, Sign::Equal | Sign::About)) {
         return None;
     }
-    let exact = signs
-        .iter()
-        .position(|s| *s == Sign::About)
-        .map_or(terms.len(), |i| i + 1);
+    let exact = signs.iter().position(|s| *s == Sign::About).map_or(terms.len(), |i| i + 1);
     let first = terms.first()?;
     if exact == 1 {
         // `x \approx 5` gives x; `\sqrt2 \approx 1.41` is the root.
@@ -93,27 +88,20 @@ fn coordinates(node: &Node) -> Option<&Node> {
 
 /// True when each item is a name with a value.
 pub(crate) fn are_named(items: &[Node]) -> bool {
-    items
-        .iter()
-        .all(|item| matches!(named_value(item), Some((Some(_), _))))
+    items.iter().all(|item| matches!(named_value(item), Some((Some(_), _))))
 }
 
 /// True when the names of the items are not all the same.
 pub(crate) fn names_differ(items: &[Node]) -> bool {
-    let names: Vec<Option<Node>> = items
-        .iter()
-        .map(|item| named_value(item).and_then(|(name, _)| name))
-        .collect();
+    let names: Vec<Option<Node>> =
+        items.iter().map(|item| named_value(item).and_then(|(name, _)| name)).collect();
     names.windows(2).any(|pair| pair[0] != pair[1])
 }
 
 /// `x = 1, 2, 3`: a name before the first value only.
 pub(crate) fn without_label(items: &[Node]) -> Vec<Node> {
     let mut items = items.to_vec();
-    let rest_plain = items
-        .iter()
-        .skip(1)
-        .all(|item| !matches!(item, Node::Rel(..)));
+    let rest_plain = items.iter().skip(1).all(|item| !matches!(item, Node::Rel(..)));
     if let (true, Some(first)) = (rest_plain, items.first_mut())
         && let Some((Some(_), value)) = named_value(first)
     {
@@ -199,11 +187,7 @@ fn against_value(
             return equation(a, b, ctx.fuel);
         }
     }
-    Ok(differ(if clash {
-        "another name"
-    } else {
-        "the values differ"
-    }))
+    Ok(differ(if clash { "another name" } else { "the values differ" }))
 }
 
 /// The same name; for functions the letter counts, unless names are compared strictly.
@@ -223,21 +207,12 @@ fn equation(gold: &[Node], pred: &[Node], fuel: &Fuel) -> Res<Judgement> {
         return Ok(differ("another relation"));
     };
     let (left, right) = (a.minus(b), c.minus(d));
-    let mut atoms = Atoms {
-        list: Vec::new(),
-        fuel,
-    };
-    let forms = atoms
-        .normal(&left)
-        .and_then(|g| Ok((g, atoms.normal(&right)?)));
+    let mut atoms = Atoms { list: Vec::new(), fuel };
+    let forms = atoms.normal(&left).and_then(|g| Ok((g, atoms.normal(&right)?)));
     let Ok((g, p)) = forms else {
         let forward = same(a, c, fuel)?.equal && same(b, d, fuel)?.equal;
         let back = forward || same(a, d, fuel)?.equal && same(b, c, fuel)?.equal;
-        return Ok(if back {
-            agree("the same sides")
-        } else {
-            differ("the equations differ")
-        });
+        return Ok(if back { agree("the same sides") } else { differ("the equations differ") });
     };
     let (Some((_, x)), Some((_, y))) = (g.num.0.last_key_value(), p.num.0.last_key_value()) else {
         return Ok(differ("the equations differ"));
@@ -245,11 +220,7 @@ fn equation(gold: &[Node], pred: &[Node], fuel: &Fuel) -> Res<Judgement> {
     let (x, y) = (x.clone(), y.clone());
     let scaled = |poly: &super::poly::Poly, by| atoms.mul(poly, &super::poly::Poly::constant(by));
     let equal = scaled(&g.num, y)? == scaled(&p.num, x)?;
-    Ok(if equal {
-        agree("the same equation")
-    } else {
-        differ("the equations differ")
-    })
+    Ok(if equal { agree("the same equation") } else { differ("the equations differ") })
 }
 
 /// Gold is an inequality or a chain of them.
@@ -296,13 +267,8 @@ fn scaled_inequality(
     if !a.has_names() && !b.has_names() {
         return Ok(differ("the relations differ"));
     }
-    let mut atoms = Atoms {
-        list: Vec::new(),
-        fuel,
-    };
-    let forms = atoms
-        .normal(&a.minus(b))
-        .and_then(|g| Ok((g, atoms.normal(&c.minus(d))?)));
+    let mut atoms = Atoms { list: Vec::new(), fuel };
+    let forms = atoms.normal(&a.minus(b)).and_then(|g| Ok((g, atoms.normal(&c.minus(d))?)));
     let Ok((g, p)) = forms else {
         return Ok(differ("the relations differ"));
     };

@@ -63,9 +63,7 @@ fn stored_ln2() -> &'static BigInt {
 }
 
 fn at_scale(stored: &BigInt, scale: u64) -> Res<BigInt> {
-    let down = STORED
-        .checked_sub(scale)
-        .ok_or(Stop::Limit("too many digits are needed"))?;
+    let down = STORED.checked_sub(scale).ok_or(Stop::Limit("too many digits are needed"))?;
     Ok(stored >> down)
 }
 
@@ -144,11 +142,7 @@ pub(crate) fn ln(x: &Ball, prec: u64, fuel: &Fuel) -> Res<Ball> {
     // x = f 2^n with f in [1/2, 1).
     let bits = x.m.bits();
     let n = x.e + bits as i64;
-    let f: BigInt = if bits <= scale {
-        &x.m << (scale - bits)
-    } else {
-        &x.m >> (bits - scale)
-    };
+    let f: BigInt = if bits <= scale { &x.m << (scale - bits) } else { &x.m >> (bits - scale) };
     let start = (&f >> (scale - 52)).to_f64().unwrap_or(1.0) / (1u64 << 52) as f64;
     let mut y = BigInt::from((start.ln() * (1u64 << 52) as f64) as i64) << (scale - 52);
     // y + 2 (f - e^y) / (f + e^y) triples the number of right bits.
@@ -162,11 +156,8 @@ pub(crate) fn ln(x: &Ball, prec: u64, fuel: &Fuel) -> Res<Ball> {
     let ln2 = at_scale(stored_ln2(), scale + top)?;
     let whole: BigInt = (ln2 * n) >> top;
     // The relative error of x is an absolute one of its logarithm.
-    let error = if x.r.is_zero() {
-        BigInt::zero()
-    } else {
-        ((&x.r << (scale + 1)) / (&x.m - &x.r)) + 1
-    };
+    let error =
+        if x.r.is_zero() { BigInt::zero() } else { ((&x.r << (scale + 1)) / (&x.m - &x.r)) + 1 };
     Ball::fixed(whole + y, error + 64, scale, prec)
 }
 
@@ -201,19 +192,14 @@ pub(crate) fn sin_cos(x: &Ball, prec: u64, fuel: &Fuel) -> Res<(Ball, Ball)> {
     let sin = series(rest.clone(), 2);
     let cos = series(BigInt::one() << scale, 1);
     let error: BigInt = r + quarter.abs() + 256u32;
-    let turn = num_integer::Integer::mod_floor(&quarter, &BigInt::from(4))
-        .to_i64()
-        .unwrap_or(0);
+    let turn = num_integer::Integer::mod_floor(&quarter, &BigInt::from(4)).to_i64().unwrap_or(0);
     let (sin, cos) = match turn {
         0 => (sin, cos),
         1 => (cos, -sin),
         2 => (-sin, -cos),
         _ => (-cos, sin),
     };
-    Ok((
-        Ball::fixed(sin, error.clone(), scale, prec)?,
-        Ball::fixed(cos, error, scale, prec)?,
-    ))
+    Ok((Ball::fixed(sin, error.clone(), scale, prec)?, Ball::fixed(cos, error, scale, prec)?))
 }
 
 /// The arctangent.
@@ -227,11 +213,7 @@ pub(crate) fn atan(x: &Ball, prec: u64, fuel: &Fuel) -> Res<Ball> {
         }
         let quarter = pi(prec)?.shift(-1);
         let inner = atan(&x.inv(prec)?, prec, fuel)?;
-        let quarter = if x.m.is_negative() {
-            quarter.neg()
-        } else {
-            quarter
-        };
+        let quarter = if x.m.is_negative() { quarter.neg() } else { quarter };
         return quarter.sub(&inner, prec);
     }
     const HALVINGS: u32 = 6;
@@ -271,29 +253,15 @@ mod tests {
     #[test]
     fn functions_satisfy_their_laws() {
         let fuel = Fuel::standard();
-        let x = Ball {
-            m: 12345.into(),
-            r: BigInt::zero(),
-            e: -12,
-        };
+        let x = Ball { m: 12345.into(), r: BigInt::zero(), e: -12 };
         let e = exp(&x, 200, &fuel).expect("finite");
         close(&ln(&e, 200, &fuel).expect("positive"), &x);
         let (s, c) = sin_cos(&x, 200, &fuel).expect("finite");
-        let one = s
-            .mul(&s, 200)
-            .and_then(|a| a.add(&c.mul(&c, 200)?, 200))
-            .expect("finite");
+        let one = s.mul(&s, 200).and_then(|a| a.add(&c.mul(&c, 200)?, 200)).expect("finite");
         close(&one, &Ball::int(1));
-        let t = Ball {
-            m: 700.into(),
-            r: BigInt::zero(),
-            e: -10,
-        };
+        let t = Ball { m: 700.into(), r: BigInt::zero(), e: -10 };
         let (s, c) = sin_cos(&t, 200, &fuel).expect("finite");
-        close(
-            &atan(&s.div(&c, 200).expect("finite"), 200, &fuel).expect("finite"),
-            &t,
-        );
+        close(&atan(&s.div(&c, 200).expect("finite"), 200, &fuel).expect("finite"), &t);
         let quarter = atan(&Ball::int(1), 200, &fuel).expect("finite");
         close(&quarter.shift(2), &pi(200).expect("stored"));
     }

@@ -36,9 +36,7 @@ pub(crate) fn is_set_like(node: &Node) -> bool {
 }
 
 fn has_infinity(items: &[Node]) -> bool {
-    items
-        .iter()
-        .any(|item| end(item).is_ok_and(|end| !matches!(end, End::At(_))))
+    items.iter().any(|item| end(item).is_ok_and(|end| !matches!(end, End::At(_))))
 }
 
 /// Decides whether two sets have the same elements.
@@ -78,12 +76,7 @@ fn end(node: &Node) -> Res<End> {
 
 fn shape(node: &Node, fuel: &Fuel) -> Res<Shape> {
     fuel.spend(16)?;
-    let all = |parts: &[Node]| {
-        parts
-            .iter()
-            .map(|p| shape(p, fuel))
-            .collect::<Res<Vec<_>>>()
-    };
+    let all = |parts: &[Node]| parts.iter().map(|p| shape(p, fuel)).collect::<Res<Vec<_>>>();
     match node {
         Node::Reals => Ok(Shape::Interval(End::Below, false, End::Above, false)),
         Node::Empty => Ok(Shape::Points(Vec::new())),
@@ -93,20 +86,15 @@ fn shape(node: &Node, fuel: &Fuel) -> Res<Shape> {
         },
         Node::Set(items) => {
             let plain = items.iter().all(|i| i.is_expression() && !i.has_names());
-            if plain {
-                Ok(Shape::Points(items.clone()))
-            } else {
-                Err(Stop::Unsupported)
-            }
+            if plain { Ok(Shape::Points(items.clone())) } else { Err(Stop::Unsupported) }
         }
         Node::Union(parts) | Node::List(parts, Joint::Or | Joint::Comma) => {
             Ok(Shape::Any(all(parts)?))
         }
         Node::Intersection(parts) | Node::List(parts, Joint::And) => Ok(Shape::All(all(parts)?)),
-        Node::Without(a, b) => Ok(Shape::All(vec![
-            shape(a, fuel)?,
-            Shape::Not(Box::new(shape(b, fuel)?)),
-        ])),
+        Node::Without(a, b) => {
+            Ok(Shape::All(vec![shape(a, fuel)?, Shape::Not(Box::new(shape(b, fuel)?))]))
+        }
         Node::Rel(terms, signs) => relation(terms, signs, fuel),
         _ => Err(Stop::Unsupported),
     }
@@ -125,11 +113,7 @@ fn relation(terms: &[Node], signs: &[Sign], fuel: &Fuel) -> Res<Shape> {
             _ => pair(left, *sign, right, fuel)?,
         });
     }
-    Ok(if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        Shape::All(parts)
-    })
+    Ok(if parts.len() == 1 { parts.remove(0) } else { Shape::All(parts) })
 }
 
 /// The solutions of one relation in one unknown.
@@ -152,11 +136,7 @@ fn is_subject(node: &Node) -> bool {
 
 fn subject(node: &Node, sign: Sign, value: &Node) -> Res<Shape> {
     let half = half_line(sign, value.clone())?;
-    Ok(if matches!(node, Node::Call(..)) {
-        Shape::Mirror(Box::new(half))
-    } else {
-        half
-    })
+    Ok(if matches!(node, Node::Call(..)) { Shape::Mirror(Box::new(half)) } else { half })
 }
 
 fn half_line(sign: Sign, value: Node) -> Res<Shape> {
@@ -180,19 +160,11 @@ fn linear(left: &Node, sign: Sign, right: &Node, fuel: &Fuel) -> Res<Shape> {
     let Some(name) = only_variable(&difference) else {
         return Err(Stop::Unsupported);
     };
-    let mut atoms = Atoms {
-        list: Vec::new(),
-        fuel,
-    };
+    let mut atoms = Atoms { list: Vec::new(), fuel };
     let form = atoms.normal(&difference)?;
     let id = atoms.id(super::poly::Atom::Var(name.clone()))?;
     let degree_one = form.den.as_constant().is_some()
-        && form
-            .num
-            .0
-            .keys()
-            .flatten()
-            .all(|(atom, e)| *atom != id || *e == 1.into());
+        && form.num.0.keys().flatten().all(|(atom, e)| *atom != id || *e == 1.into());
     if !degree_one {
         return Err(Stop::Unsupported);
     }
@@ -235,11 +207,7 @@ pub(crate) fn same_chain(
         return Ok(false);
     }
     let forward = gold.1 == pred.1 && all_same(gold.0.iter().zip(pred.0), fuel)?;
-    let flipped = gold
-        .1
-        .iter()
-        .zip(pred.1.iter().rev())
-        .all(|(a, b)| *a == b.flipped());
+    let flipped = gold.1.iter().zip(pred.1.iter().rev()).all(|(a, b)| *a == b.flipped());
     Ok(forward || flipped && all_same(gold.0.iter().zip(pred.0.iter().rev()), fuel)?)
 }
 

@@ -39,11 +39,7 @@ fn signed(node: &Node, minus: bool) -> Node {
     match node {
         Node::PlusMinus(inner, other) => {
             let inner = signed(inner, minus);
-            if minus != *other {
-                Node::neg(inner)
-            } else {
-                inner
-            }
+            if minus != *other { Node::neg(inner) } else { inner }
         }
         other => other.map(&mut |child| signed(child, minus)),
     }

@@ -60,12 +60,8 @@ impl Kind {
     fn levels(self) -> Vec<LevelSpec> {
         let spec = |label: String, ood| LevelSpec { label, ood };
         match self {
-            Self::Math => (1..=5)
-                .map(|n| spec(format!("level {n}"), n == 5))
-                .collect(),
-            _ => ["trivial", "easy", "medium", "hard"]
-                .map(|n| spec(n.to_owned(), false))
-                .into(),
+            Self::Math => (1..=5).map(|n| spec(format!("level {n}"), n == 5)).collect(),
+            _ => ["trivial", "easy", "medium", "hard"].map(|n| spec(n.to_owned(), false)).into(),
         }
     }
 }
@@ -86,10 +82,7 @@ macro_rules! task {
         impl $name {
             /// The task.
             pub fn new() -> Self {
-                Self(Rows {
-                    kind: Kind::$kind,
-                    levels: Kind::$kind.levels(),
-                })
+                Self(Rows { kind: Kind::$kind, levels: Kind::$kind.levels() })
             }
         }
 
@@ -136,16 +129,8 @@ task!(
     Math,
     "MATH: competition problems with answers in LaTeX; level 5 is out of distribution."
 );
-task!(
-    Gsm8kTask,
-    Gsm8k,
-    "GSM8K: word problems whose answer is one number; levels are quartiles."
-);
-task!(
-    AquaTask,
-    Aqua,
-    "AQuA: multiple choice from A to E; levels are quartiles."
-);
+task!(Gsm8kTask, Gsm8k, "GSM8K: word problems whose answer is one number; levels are quartiles.");
+task!(AquaTask, Aqua, "AQuA: multiple choice from A to E; levels are quartiles.");
 
 impl Rows {
     fn malformed(&self, field: &'static str, problem: &str) -> Error {
@@ -167,26 +152,20 @@ impl Rows {
         }
         Error::Exhausted {
             task: self.kind.name().to_owned(),
-            what: format!(
-                "generator for {level}, {}: its rows come from files",
-                split.name()
-            ),
+            what: format!("generator for {level}, {}: its rows come from files", split.name()),
             attempts: 0,
         }
     }
 
     /// The question with its options, one a line.
     fn question(&self, problem: &Problem) -> Result<String> {
-        let question = problem
-            .question
-            .as_str()
-            .ok_or_else(|| self.malformed("question", "is not a text"))?;
+        let question =
+            problem.question.as_str().ok_or_else(|| self.malformed("question", "is not a text"))?;
         let mut text = question.trim().to_owned();
         let options = problem.extra.get("options").and_then(Value::as_array);
         for option in options.into_iter().flatten() {
-            let option = option
-                .as_str()
-                .ok_or_else(|| self.malformed("options", "are not texts"))?;
+            let option =
+                option.as_str().ok_or_else(|| self.malformed("options", "are not texts"))?;
             text.push('\n');
             text.push_str(option.trim());
         }
@@ -276,11 +255,7 @@ mod tests {
             let problem = problem(task.name(), answer);
             let complete = |a: &str| format!("so</think>\n<answer>{a}</answer>");
             let score = task.score(&problem, &complete(right));
-            assert!(
-                score.is_correct() && (score.reward - 1.0).abs() < 1e-12,
-                "{}",
-                task.name()
-            );
+            assert!(score.is_correct() && (score.reward - 1.0).abs() < 1e-12, "{}", task.name());
             let score = task.score(&problem, &complete(wrong));
             assert_eq!(score.outcome, ScoreOutcome::Wrong, "{}", task.name());
             assert!((score.reward - 0.1).abs() < 1e-12);
@@ -304,17 +279,13 @@ mod tests {
     fn a_malformed_row_is_unverifiable() {
         let task = MathTask::new();
         let bad = problem("math", json!({"not": "an answer"}));
-        assert!(matches!(
-            task.score_answer(&bad, "1").outcome,
-            ScoreOutcome::Unverifiable { .. }
-        ));
+        assert!(matches!(task.score_answer(&bad, "1").outcome, ScoreOutcome::Unverifiable { .. }));
     }
 
     #[test]
     fn options_belong_to_the_prompt() {
         let mut row = problem("aqua", json!("A"));
-        row.extra
-            .insert("options".to_owned(), json!(["A)1", "B)2"]));
+        row.extra.insert("options".to_owned(), json!(["A)1", "B)2"]));
         let prompt = AquaTask::new().prompt(&row).expect("well formed");
         assert!(prompt.user.contains("\nA)1\nB)2\n"), "{}", prompt.user);
     }

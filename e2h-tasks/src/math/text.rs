@@ -13,22 +13,13 @@ pub(crate) fn form_key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     let mut rest = text.trim().trim_end_matches('.');
     while let Some(c) = rest.chars().next() {
-        let skip = [
-            "\\left",
-            "\\right",
-            "\\!",
-            "\\,",
-            "\\;",
-            "\\ ",
-            "\\displaystyle",
-            "\\quad",
-        ]
-        .iter()
-        .find(|mark| rest.starts_with(**mark))
-        .filter(|mark| {
-            let after = rest[mark.len()..].chars().next();
-            mark.len() == 2 || !after.is_some_and(|a| a.is_ascii_alphabetic())
-        });
+        let skip = ["\\left", "\\right", "\\!", "\\,", "\\;", "\\ ", "\\displaystyle", "\\quad"]
+            .iter()
+            .find(|mark| rest.starts_with(**mark))
+            .filter(|mark| {
+                let after = rest[mark.len()..].chars().next();
+                mark.len() == 2 || !after.is_some_and(|a| a.is_ascii_alphabetic())
+            });
         if let Some(mark) = skip {
             rest = &rest[mark.len()..];
         } else if rest.starts_with("\\dfrac") || rest.starts_with("\\tfrac") {
@@ -39,11 +30,7 @@ pub(crate) fn form_key(text: &str) -> String {
             if c.is_whitespace() {
                 // A space counts only between two letters or two digits.
                 let last = key.chars().last().is_some_and(char::is_alphanumeric);
-                let next = rest
-                    .trim_start()
-                    .chars()
-                    .next()
-                    .is_some_and(char::is_alphanumeric);
+                let next = rest.trim_start().chars().next().is_some_and(char::is_alphanumeric);
                 if last && next && !key.ends_with(' ') {
                     key.push(' ');
                 }
@@ -58,9 +45,7 @@ pub(crate) fn form_key(text: &str) -> String {
 /// The words of an answer: lower case, without marks, LaTeX text commands and articles.
 pub(crate) fn words_key(text: &str) -> String {
     let plain = words(text);
-    let words = plain
-        .split(' ')
-        .filter(|w| !matches!(*w, "the" | "a" | "an"));
+    let words = plain.split(' ').filter(|w| !matches!(*w, "the" | "a" | "an"));
     let key = words.collect::<Vec<_>>().join(" ");
     if key.is_empty() { plain } else { key }
 }
@@ -99,10 +84,7 @@ fn words(text: &str) -> String {
 }
 
 fn is_wrapper(name: &str) -> bool {
-    matches!(
-        name,
-        "boxed" | "left" | "right" | "mathbf" | "quad" | "displaystyle" | "overline"
-    )
+    matches!(name, "boxed" | "left" | "right" | "mathbf" | "quad" | "displaystyle" | "overline")
 }
 
 /// The choice letter of an answer such as `(C)`, `C.`, `\textbf{(C) } 42` or `Option C`.
@@ -171,25 +153,14 @@ mod tests {
 
     #[test]
     fn spacing_does_not_change_a_form() {
-        assert_eq!(
-            form_key("\\left( 3, \\dfrac{1}{2}\\right)."),
-            form_key("(3,\\frac{1}{2})")
-        );
+        assert_eq!(form_key("\\left( 3, \\dfrac{1}{2}\\right)."), form_key("(3,\\frac{1}{2})"));
         assert_ne!(form_key("1 2"), form_key("12"));
         assert_ne!(form_key("\\leftarrow"), form_key("arrow"));
     }
 
     #[test]
     fn choices_are_read_in_any_dress() {
-        for text in [
-            "(C)",
-            "c",
-            "C.",
-            "\\textbf{(C) } 42",
-            "Option C",
-            "\\text{C}",
-            "C: 42",
-        ] {
+        for text in ["(C)", "c", "C.", "\\textbf{(C) } 42", "Option C", "\\text{C}", "C: 42"] {
             assert_eq!(choice(text), Some('C'), "{text}");
         }
         assert_eq!(choice("not C"), None);

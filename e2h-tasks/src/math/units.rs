@@ -51,12 +51,7 @@ const TABLE: &[Row] = &[
     (&["acre"], AREA, 40_468_564_224, 10_000_000),
     (&["hectare", "ha"], AREA, 10_000, 1),
     (&["l", "liter", "litre"], VOLUME, 1, 1000),
-    (
-        &["ml", "milliliter", "millilitre", "cc"],
-        VOLUME,
-        1,
-        1_000_000,
-    ),
+    (&["ml", "milliliter", "millilitre", "cc"], VOLUME, 1, 1_000_000),
     (&["gallon", "gal"], VOLUME, 3_785_411_784, 1_000_000_000_000),
     (&["quart", "qt"], VOLUME, 946_352_946, 1_000_000_000_000),
     (&["g", "gram", "gm"], MASS, 1, 1),
@@ -72,14 +67,7 @@ const TABLE: &[Row] = &[
     (&["week"], TIME, 604_800, 1),
     (&["month"], TIME, 2_629_746, 1),
     (&["year", "yr"], TIME, 31_556_952, 1),
-    (
-        &[
-            "dollar", "usd", "buck", "euro", "eur", "yuan", "rupee", "rs", "peso", "yen",
-        ],
-        MONEY,
-        1,
-        1,
-    ),
+    (&["dollar", "usd", "buck", "euro", "eur", "yuan", "rupee", "rs", "peso", "yen"], MONEY, 1, 1),
     (&["cent", "penny", "pennie"], MONEY, 1, 100),
     (&["mph"], SPEED, 1_609_344, 3_600_000),
     (&["kph", "kmh", "kmph"], SPEED, 1000, 3600),
@@ -106,29 +94,18 @@ fn row(stem: &str) -> Option<&'static Row> {
 pub(crate) fn is_unit_word(word: &str) -> bool {
     let stem = stem(word);
     word.len() > 1 && stem != "rs" && row(&stem).is_some()
-        || matches!(
-            stem.as_str(),
-            "unit" | "sq" | "cubic" | "square" | "pt" | "point"
-        )
+        || matches!(stem.as_str(), "unit" | "sq" | "cubic" | "square" | "pt" | "point")
 }
 
 impl Unit {
     /// Money in dollars.
     pub(crate) fn dollars() -> Self {
-        Self {
-            dimension: MONEY,
-            scale: BigRational::one(),
-            others: Vec::new(),
-        }
+        Self { dimension: MONEY, scale: BigRational::one(), others: Vec::new() }
     }
 
     /// The unit that a run of words with their powers names.
     pub(crate) fn from_words(words: &[(String, i32)]) -> Self {
-        let mut unit = Self {
-            dimension: [0; 5],
-            scale: BigRational::one(),
-            others: Vec::new(),
-        };
+        let mut unit = Self { dimension: [0; 5], scale: BigRational::one(), others: Vec::new() };
         let (mut sign, mut pending) = (1, 1);
         for (word, power) in words {
             let stem = stem(word);
@@ -176,10 +153,7 @@ impl Unit {
             return (self.dimension == other.dimension).then(|| &other.scale / &self.scale);
         }
         let clash = self.others.iter().any(|(word, power)| {
-            other
-                .others
-                .iter()
-                .any(|(theirs, p)| theirs == word && p != power)
+            other.others.iter().any(|(theirs, p)| theirs == word && p != power)
         });
         let measured = self.dimension != [0; 5] && other.dimension != [0; 5];
         (!(clash || measured && self.dimension != other.dimension)).then(BigRational::one)
@@ -199,23 +173,13 @@ mod tests {
     fn sizes_are_exact() {
         let feet = unit(&[("square", 1), ("feet", 1)]);
         let inches = unit(&[("in.", 2)]);
-        assert_eq!(
-            feet.factor_from(&inches),
-            Some(BigRational::new(1.into(), 144.into()))
-        );
+        assert_eq!(feet.factor_from(&inches), Some(BigRational::new(1.into(), 144.into())));
     }
 
     #[test]
     fn different_measures_do_not_mix() {
         assert_eq!(unit(&[("cm", 1)]).factor_from(&unit(&[("cm", 2)])), None);
-        assert_eq!(
-            unit(&[("meters", 1)]).factor_from(&unit(&[("kg", 1)])),
-            None
-        );
-        assert!(
-            unit(&[("ways", 1)])
-                .factor_from(&unit(&[("way", 1)]))
-                .is_some()
-        );
+        assert_eq!(unit(&[("meters", 1)]).factor_from(&unit(&[("kg", 1)])), None);
+        assert!(unit(&[("ways", 1)]).factor_from(&unit(&[("way", 1)])).is_some());
     }
 }

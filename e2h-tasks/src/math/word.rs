@@ -70,10 +70,7 @@ impl Lexer {
             _ => {}
         }
         // `1orx=2`: a word that ran into its neighbours.
-        if let Some(rest) = run
-            .strip_prefix("or")
-            .filter(|r| after_value && r.len() == 1)
-        {
+        if let Some(rest) = run.strip_prefix("or").filter(|r| after_value && r.len() == 1) {
             self.push(Tok::Or);
             return self.push(Tok::Ident(rest.to_owned()));
         }

@@ -28,18 +28,8 @@ const FIELDS: [Fields; 5] = [
         answer: &["answer", "goal"],
         solution: &["solution", "gold"],
     },
-    Fields {
-        task: "math",
-        question: &[],
-        answer: &["answer", "gold"],
-        solution: &["solution"],
-    },
-    Fields {
-        task: "gsm8k",
-        question: &[],
-        answer: &["answer", "gold"],
-        solution: &["solution"],
-    },
+    Fields { task: "math", question: &[], answer: &["answer", "gold"], solution: &["solution"] },
+    Fields { task: "gsm8k", question: &[], answer: &["answer", "gold"], solution: &["solution"] },
     Fields {
         task: "aqua",
         question: &[],
@@ -49,12 +39,8 @@ const FIELDS: [Fields; 5] = [
 ];
 
 /// The fields of E2H's own rows.
-const PLAIN: Fields = Fields {
-    task: "",
-    question: &["question"],
-    answer: &["answer"],
-    solution: &["solution"],
-};
+const PLAIN: Fields =
+    Fields { task: "", question: &["question"], answer: &["answer"], solution: &["solution"] };
 
 /// The names of an answer text without thought and tags.
 const TEXT: [&str; 2] = ["text", "pred"];
@@ -105,9 +91,7 @@ impl Row {
             (None, None) => return Err("no `completion` and no `text`".to_owned()),
         };
         let question = match names.question {
-            [] => self
-                .take(&["question", "problem"])
-                .unwrap_or_else(|| "".into()),
+            [] => self.take(&["question", "problem"]).unwrap_or_else(|| "".into()),
             names => self.needed(names)?,
         };
         Ok((
@@ -131,8 +115,7 @@ impl Row {
     }
 
     fn needed(&mut self, names: &[&str]) -> Result<Value, String> {
-        self.take(names)
-            .ok_or_else(|| format!("no `{}`", names.join("` or `")))
+        self.take(names).ok_or_else(|| format!("no `{}`", names.join("` or `")))
     }
 
     fn text(&mut self, names: &[&str]) -> Result<Option<String>, String> {

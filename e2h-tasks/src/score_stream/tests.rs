@@ -25,13 +25,9 @@ fn run_with(
 ) -> (Vec<Value>, Vec<BadLine>, ScoreCounts) {
     let (mut output, mut bad) = (Vec::new(), Vec::new());
     let input = BufReader::with_capacity(buffer, input);
-    let counts = score_stream(scorer, options, input, &mut output, |line| {
-        bad.push(line.clone())
-    });
+    let counts = score_stream(scorer, options, input, &mut output, |line| bad.push(line.clone()));
     let text = String::from_utf8(output).expect("verdicts are UTF-8");
-    let verdicts = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a verdict is JSON"));
+    let verdicts = text.lines().map(|line| serde_json::from_str(line).expect("a verdict is JSON"));
     (verdicts.collect(), bad, counts.expect("slices do not fail"))
 }
 
@@ -51,12 +47,7 @@ const FULL: &str = r#"{"task":"countdown","level":0,"question":[2,3],"answer":6,
 fn each_kind_of_row_is_judged_by_its_fields() {
     check(None, FULL, "correct", 1.0);
     check(None, &FULL.replace("</answer>", ""), "bad_format", 0.0);
-    check(
-        None,
-        r#"{"task":"countdown","numbers":[2,3],"target":6,"text":"2*3"}"#,
-        "correct",
-        0.9,
-    );
+    check(None, r#"{"task":"countdown","numbers":[2,3],"target":6,"text":"2*3"}"#, "correct", 0.9);
     check(
         None,
         r#"{"task":"countdown","numbers":[2,3],"target":6,"text":"2+3","completion":null}"#,
@@ -75,18 +66,8 @@ fn each_kind_of_row_is_judged_by_its_fields() {
         "correct",
         0.9,
     );
-    check(
-        Some("format"),
-        r#"{"completion":"x</think><answer>1</answer>"}"#,
-        "correct",
-        1.0,
-    );
-    check(
-        None,
-        r#"{"task":"format","completion":"x<answer>1</answer>"}"#,
-        "bad_format",
-        0.0,
-    );
+    check(Some("format"), r#"{"completion":"x</think><answer>1</answer>"}"#, "correct", 1.0);
+    check(None, r#"{"task":"format","completion":"x<answer>1</answer>"}"#, "bad_format", 0.0);
 }
 
 #[test]
@@ -98,18 +79,8 @@ fn the_caller_s_task_judges_rows_that_name_it_and_others_go_by_their_name() {
         )
     };
     check(Some("blocksworld-nano"), &row("pick red"), "correct", 2.0);
-    check(
-        Some("blocksworld-nano"),
-        &row("pick up the red block"),
-        "wrong",
-        0.0,
-    );
-    check(
-        Some("countdown"),
-        &row("pick up the red block"),
-        "correct",
-        2.0,
-    );
+    check(Some("blocksworld-nano"), &row("pick up the red block"), "wrong", 0.0);
+    check(Some("countdown"), &row("pick up the red block"), "correct", 2.0);
 }
 
 #[test]
@@ -123,43 +94,22 @@ fn bad_lines_are_reported_in_order_and_the_rest_goes_on() {
     let lines: Vec<u64> = bad.iter().map(|bad| bad.line).collect();
     assert_eq!(lines, [2, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(
-        (
-            verdicts.len(),
-            counts.n_lines,
-            counts.n_blank,
-            counts.n_bad,
-            counts.n_correct
-        ),
+        (verdicts.len(), counts.n_lines, counts.n_blank, counts.n_bad, counts.n_correct),
         (2, 12, 2, 8, 2)
     );
-    assert!(
-        bad[3].problem.contains("did you mean `countdown`"),
-        "{}",
-        bad[3]
-    );
+    assert!(bad[3].problem.contains("did you mean `countdown`"), "{}", bad[3]);
     assert_eq!(bad[5].to_string(), "line 9: no `question` or `numbers`");
     assert_eq!(bad[4].problem, "no `task` in the row, and none was given");
 }
 
 #[test]
 fn a_caller_that_counts_lines_gets_one_for_each() {
-    let options = ScoreOptions {
-        answer_bad_lines: true,
-        ..ScoreOptions::default()
-    };
+    let options = ScoreOptions { answer_bad_lines: true, ..ScoreOptions::default() };
     let (verdicts, bad, _) = run(None, format!("x\n{FULL}\n").as_bytes(), options);
     assert_eq!((verdicts.len(), bad.len()), (2, 1));
     assert_eq!(verdicts[0]["outcome"], "unverifiable");
-    assert_eq!(
-        (&verdicts[0]["id"], &verdicts[0]["correct"]),
-        (&Value::Null, &false.into())
-    );
-    assert!(
-        verdicts[0]["reason"]
-            .as_str()
-            .expect("a text")
-            .starts_with("line 1: not JSON")
-    );
+    assert_eq!((&verdicts[0]["id"], &verdicts[0]["correct"]), (&Value::Null, &false.into()));
+    assert!(verdicts[0]["reason"].as_str().expect("a text").starts_with("line 1: not JSON"));
 }
 
 #[test]
@@ -170,15 +120,9 @@ fn verdicts_come_in_the_order_of_the_lines_whatever_the_buffer() {
     let scorer = Scorer::new();
     let whole = run_with(&scorer, rows.as_bytes(), ScoreOptions::default(), 1 << 20);
     for (i, verdict) in whole.0.iter().enumerate() {
-        assert_eq!(
-            (&verdict["id"], &verdict["correct"]),
-            (&i.into(), &(i % 2 == 0).into())
-        );
+        assert_eq!((&verdict["id"], &verdict["correct"]), (&i.into(), &(i % 2 == 0).into()));
     }
-    assert_eq!(
-        run_with(&scorer, rows.as_bytes(), ScoreOptions::default(), 61),
-        whole
-    );
+    assert_eq!(run_with(&scorer, rows.as_bytes(), ScoreOptions::default(), 61), whole);
 }
 
 #[test]
@@ -188,10 +132,7 @@ fn hostile_lines_are_bad_lines_and_cost_little() {
         r#"{{"task":"countdown","question":[1],"answer":1,"text":"{}"}}"#,
         "1+".repeat(5_000_000)
     );
-    let over = format!(
-        r#"{{"task":"format","completion":"{}"}}"#,
-        "x".repeat(MAX_LINE_BYTES)
-    );
+    let over = format!(r#"{{"task":"format","completion":"{}"}}"#, "x".repeat(MAX_LINE_BYTES));
     let wide = format!(
         r#"{{"task":"countdown","question":[{}1],"answer":1,"text":"1"}}"#,
         "1,".repeat(2_000_000)
@@ -204,38 +145,19 @@ fn hostile_lines_are_bad_lines_and_cost_little() {
         (&deep("{\"a\":", 2_000_000).into_bytes(), "bad"),
         (b"{\"task\":\"format\",\"completion\":\"\xff\xfe\"}", "bad"),
         (br#"{"task":"format","completion":"\ud800"}"#, "bad"),
-        (
-            br#"{"task":"countdown","question":[1],"answer":1e999,"text":"1"}"#,
-            "bad",
-        ),
+        (br#"{"task":"countdown","question":[1],"answer":1e999,"text":"1"}"#, "bad"),
     ];
     for (line, expected) in lines {
         let mut input = line.to_vec();
         input.extend_from_slice(format!("\n{FULL}").as_bytes());
         let (verdicts, bad, _) = run(None, &input, ScoreOptions::default());
         let n_verdicts = if expected == "bad" { 1 } else { 2 };
-        assert_eq!(
-            (verdicts.len(), bad.len()),
-            (n_verdicts, 2 - n_verdicts),
-            "{}",
-            line.len()
-        );
-        let first = if expected == "bad" {
-            "correct"
-        } else {
-            expected
-        };
+        assert_eq!((verdicts.len(), bad.len()), (n_verdicts, 2 - n_verdicts), "{}", line.len());
+        let first = if expected == "bad" { "correct" } else { expected };
         assert_eq!(verdicts[0]["outcome"], first);
-        assert_eq!(
-            verdicts[n_verdicts - 1]["outcome"],
-            "correct",
-            "the next line is judged"
-        );
+        assert_eq!(verdicts[n_verdicts - 1]["outcome"], "correct", "the next line is judged");
     }
-    assert_eq!(
-        run(None, b"", ScoreOptions::default()).2,
-        ScoreCounts::default()
-    );
+    assert_eq!(run(None, b"", ScoreOptions::default()).2, ScoreCounts::default());
 }
 
 /// A task whose verifier is broken.
@@ -249,11 +171,7 @@ impl Task for Broken {
         &[]
     }
     fn generate(&self, level: Level, _: Split, _: &mut Stream) -> Result<Problem, Error> {
-        Err(Error::NoSuchLevel {
-            task: "broken".to_owned(),
-            level: level.0,
-            last: 0,
-        })
+        Err(Error::NoSuchLevel { task: "broken".to_owned(), level: level.0, last: 0 })
     }
     fn canonical(&self, _: &Problem) -> Result<String, Error> {
         Ok(String::new())
@@ -266,15 +184,7 @@ impl Task for Broken {
     }
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         let right = problem.answer == answer && problem.extra["kept"] == 1;
-        Score::new(
-            Vec::new(),
-            if right {
-                Outcome::Correct
-            } else {
-                Outcome::Wrong
-            },
-            "",
-        )
+        Score::new(Vec::new(), if right { Outcome::Correct } else { Outcome::Wrong }, "")
     }
 }
 
@@ -285,10 +195,7 @@ fn a_task_of_the_caller_s_own_is_used_and_its_failure_is_unverifiable() {
     let input = format!("{row}\n{}\n{FULL}", row.replace("text", "completion"));
     let (verdicts, _, counts) =
         run_with(&scorer, input.as_bytes(), ScoreOptions::default(), 1 << 16);
-    assert_eq!(
-        (counts.n_correct, counts.n_unverifiable, counts.n_bad),
-        (2, 1, 0)
-    );
+    assert_eq!((counts.n_correct, counts.n_unverifiable, counts.n_bad), (2, 1, 0));
     assert_eq!(verdicts[1]["task"], "broken");
 }
 

@@ -26,21 +26,14 @@ fn problems(task: &dyn LegalPlay, split: Split) -> Vec<Problem> {
         let mut rng = RootSeed(11).stream("contract", &[index as u64]);
         let task = &task;
         (0..N)
-            .map(move |_| {
-                task.generate(Level::at(index), split, &mut rng)
-                    .expect("a problem")
-            })
+            .map(move |_| task.generate(Level::at(index), split, &mut rng).expect("a problem"))
             .collect::<Vec<_>>()
     };
     (0..task.levels().len()).flat_map(draw).collect()
 }
 
 fn solution(problem: &Problem) -> &str {
-    problem
-        .solution
-        .as_ref()
-        .and_then(|solution| solution.as_str())
-        .expect("a reference solution")
+    problem.solution.as_ref().and_then(|solution| solution.as_str()).expect("a reference solution")
 }
 
 fn completion(answer: &str) -> String {
@@ -53,10 +46,7 @@ fn solves(problem: &Problem, answer: &str) -> bool {
         return blocksworld_holds(problem, answer);
     }
     let numbers = problem.question.as_array().expect("a list");
-    let mut given: Vec<u64> = numbers
-        .iter()
-        .map(|n| n.as_u64().expect("a number"))
-        .collect();
+    let mut given: Vec<u64> = numbers.iter().map(|n| n.as_u64().expect("a number")).collect();
     given.sort_unstable();
     let (value, used) = countdown_value(answer);
     used == given && (value - problem.answer.as_f64().expect("a number")).abs() < 1e-9
@@ -65,19 +55,11 @@ fn solves(problem: &Problem, answer: &str) -> bool {
 #[test]
 fn the_same_stream_gives_the_same_problems_and_plays() {
     for (name, task) in players() {
-        assert_eq!(
-            problems(&*task, Split::Train),
-            problems(&*task, Split::Train),
-            "{name}"
-        );
+        assert_eq!(problems(&*task, Split::Train), problems(&*task, Split::Train), "{name}");
     }
     for (name, task) in compact_players() {
         let config = PlayConfig::default();
-        assert_eq!(
-            plays(&*task, &config, 50),
-            plays(&*task, &config, 50),
-            "{name}"
-        );
+        assert_eq!(plays(&*task, &config, 50), plays(&*task, &config, 50), "{name}");
     }
 }
 
@@ -91,11 +73,7 @@ fn every_problem_is_solved_by_its_solution_as_another_checker_finds_too() {
                 let score = task.score(&problem, &completion(gold));
                 let full: f64 = score.parts.iter().map(|part| part.weight).sum();
                 assert!(score.is_correct(), "{name}: {} {problem:?}", score.reason);
-                assert!(
-                    (score.reward - full).abs() < 1e-12,
-                    "{name}: {} of {full}",
-                    score.reward
-                );
+                assert!((score.reward - full).abs() < 1e-12, "{name}: {} of {full}", score.reward);
             }
         }
     }
@@ -117,31 +95,16 @@ fn near_misses_are_wrong() {
                 let separator = if gold.contains('\n') { "\n" } else { " ; " };
                 let steps: Vec<&str> = gold.split(separator).collect();
                 let last = steps[steps.len() - 1];
-                let (shorter, doubled) = (
-                    steps[1..].join(separator),
-                    format!("{gold}{separator}{last}"),
-                );
-                vec![
-                    shorter,
-                    doubled,
-                    format!("{gold}, done"),
-                    format!("1. {gold}"),
-                ]
+                let (shorter, doubled) =
+                    (steps[1..].join(separator), format!("{gold}{separator}{last}"));
+                vec![shorter, doubled, format!("{gold}, done"), format!("1. {gold}")]
             };
             for miss in misses {
                 let score = task.score_answer(&problem, &miss);
-                assert_eq!(
-                    score.outcome,
-                    Outcome::Wrong,
-                    "{name}: {miss:?} for {problem:?}"
-                );
+                assert_eq!(score.outcome, Outcome::Wrong, "{name}: {miss:?} for {problem:?}");
             }
             let unframed = task.score(&problem, gold);
-            assert_eq!(
-                (unframed.outcome, unframed.reward),
-                (Outcome::BadFormat, 0.0),
-                "{name}"
-            );
+            assert_eq!((unframed.outcome, unframed.reward), (Outcome::BadFormat, 0.0), "{name}");
         }
     }
 }
@@ -151,17 +114,11 @@ fn train_and_test_share_no_problem() {
     for (name, task) in players() {
         let canonical = |split| -> HashSet<String> {
             let problems = problems(&*task, split);
-            problems
-                .iter()
-                .map(|problem| task.canonical(problem).expect("well formed"))
-                .collect()
+            problems.iter().map(|problem| task.canonical(problem).expect("well formed")).collect()
         };
         let (train, test) = (canonical(Split::Train), canonical(Split::Test));
         assert!(train.is_disjoint(&test), "{name}");
-        assert!(
-            train.iter().all(|text| Split::of(text) == Split::Train),
-            "{name}"
-        );
+        assert!(train.iter().all(|text| Split::of(text) == Split::Train), "{name}");
     }
 }
 
@@ -169,17 +126,7 @@ fn train_and_test_share_no_problem() {
 fn a_level_that_does_not_exist_is_an_error() {
     for (name, task) in players() {
         let error = task.generate(Level(99), Split::Train, &mut RootSeed(0).stream("x", &[]));
-        assert!(
-            matches!(
-                error,
-                Err(Error::NoSuchLevel {
-                    level: 99,
-                    last: 4,
-                    ..
-                })
-            ),
-            "{name}"
-        );
+        assert!(matches!(error, Err(Error::NoSuchLevel { level: 99, last: 4, .. })), "{name}");
     }
 }
 
@@ -189,30 +136,19 @@ fn a_malformed_row_is_unverifiable() {
         let mut problem = problems(&*task, Split::Train).swap_remove(0);
         problem.question = serde_json::json!({"not": "a question"});
         let score = task.score(&problem, &completion("1"));
-        assert!(
-            matches!(score.outcome, Outcome::Unverifiable { .. }),
-            "{name}"
-        );
-        assert!(
-            task.prompt(&problem).is_err() && task.canonical(&problem).is_err(),
-            "{name}"
-        );
+        assert!(matches!(score.outcome, Outcome::Unverifiable { .. }), "{name}");
+        assert!(task.prompt(&problem).is_err() && task.canonical(&problem).is_err(), "{name}");
     }
 }
 
 fn plays(task: &dyn LegalPlay, config: &PlayConfig, n: usize) -> Vec<Play> {
     let mut rng = RootSeed(21).stream("plays", &[]);
-    (0..n)
-        .map(|_| task.random_play(config, &mut rng).expect("a play"))
-        .collect()
+    (0..n).map(|_| task.random_play(config, &mut rng).expect("a play")).collect()
 }
 
 #[test]
 fn chat_tasks_are_not_played_at_random() {
-    for (name, task) in players()
-        .into_iter()
-        .filter(|(name, _)| !name.ends_with("-nano"))
-    {
+    for (name, task) in players().into_iter().filter(|(name, _)| !name.ends_with("-nano")) {
         let play = task.random_play(&PlayConfig::default(), &mut RootSeed(3).stream("play", &[]));
         assert!(matches!(play, Err(Error::OutOfRange { .. })), "{name}");
     }
@@ -220,10 +156,7 @@ fn chat_tasks_are_not_played_at_random() {
 
 /// The players whose prompts are compact.
 fn compact_players() -> Vec<(&'static str, Box<dyn LegalPlay>)> {
-    players()
-        .into_iter()
-        .filter(|(name, _)| name.ends_with("-nano"))
-        .collect()
+    players().into_iter().filter(|(name, _)| name.ends_with("-nano")).collect()
 }
 
 #[test]
@@ -243,10 +176,7 @@ fn every_word_of_compact_prompts_and_plays_is_in_the_vocabulary() {
             check(&prompt.assistant_prefix);
             check(solution(&problem));
         }
-        let config = PlayConfig {
-            hindsight_frac: 0.5,
-            hindsight_max_moves: 9,
-        };
+        let config = PlayConfig { hindsight_frac: 0.5, hindsight_max_moves: 9 };
         for play in plays(&*task, &config, 2_000) {
             check(&task.prompt(&play.problem).expect("well formed").user);
             check(&play.completion);
@@ -257,32 +187,19 @@ fn every_word_of_compact_prompts_and_plays_is_in_the_vocabulary() {
 #[test]
 fn plays_keep_the_format_act_legally_and_are_right_when_their_problem_is_what_they_reached() {
     for (name, task) in compact_players() {
-        for play in plays(
-            &*task,
-            &PlayConfig {
-                hindsight_frac: 0.5,
-                hindsight_max_moves: 3,
-            },
-            3_000,
-        ) {
+        for play in
+            plays(&*task, &PlayConfig { hindsight_frac: 0.5, hindsight_max_moves: 3 }, 3_000)
+        {
             let answer = format::answer(&play.completion).expect("the format is kept");
             let score = task.score(&play.problem, &play.completion);
-            assert_eq!(
-                score.is_correct(),
-                solves(&play.problem, answer),
-                "{name}: {play:?}"
-            );
+            assert_eq!(score.is_correct(), solves(&play.problem, answer), "{name}: {play:?}");
             let legal = [
                 "equals the target",
                 "the goal holds",
                 "the value is not the target",
                 "the goal does not hold at the end",
             ];
-            assert!(
-                legal.contains(&&*score.reason),
-                "{name}: {} {play:?}",
-                score.reason
-            );
+            assert!(legal.contains(&&*score.reason), "{name}: {} {play:?}", score.reason);
             let canonical = task.canonical(&play.problem).expect("well formed");
             assert_eq!(Split::of(&canonical), Split::Train, "{name}");
         }
@@ -293,26 +210,16 @@ fn plays_keep_the_format_act_legally_and_are_right_when_their_problem_is_what_th
 fn short_plays_are_right_as_often_as_they_are_told_in_hindsight_and_long_ones_by_chance() {
     for (name, task) in compact_players() {
         let share = |hindsight_frac, level: u16| {
-            let config = PlayConfig {
-                hindsight_frac,
-                hindsight_max_moves: 1,
-            };
+            let config = PlayConfig { hindsight_frac, hindsight_max_moves: 1 };
             let plays = plays(&*task, &config, 6_000);
-            let of_level: Vec<&Play> = plays
-                .iter()
-                .filter(|p| p.problem.level == Level(level))
-                .collect();
-            let right = of_level
-                .iter()
-                .filter(|p| task.score(&p.problem, &p.completion).is_correct());
+            let of_level: Vec<&Play> =
+                plays.iter().filter(|p| p.problem.level == Level(level)).collect();
+            let right =
+                of_level.iter().filter(|p| task.score(&p.problem, &p.completion).is_correct());
             right.count() as f64 / of_level.len() as f64
         };
         assert_eq!(share(1.0, 0), 1.0, "{name}");
-        assert!(
-            (0.45..0.65).contains(&share(0.5, 0)),
-            "{name}: {}",
-            share(0.5, 0)
-        );
+        assert!((0.45..0.65).contains(&share(0.5, 0)), "{name}: {}", share(0.5, 0));
         // Goals of a single fact are met by many a walk among four blocks.
         assert!(share(0.0, 0) < 0.15, "{name}: {}", share(0.0, 0));
         assert!(share(1.0, 4) < 0.2, "{name}: {}", share(1.0, 4));
@@ -331,12 +238,7 @@ fn plays_have_all_sizes_or_those_of_training_alone() {
         let config: TaskConfig = serde_json::from_value(config).expect("valid");
         let task = config.legal_play().expect("valid").expect("playable");
         let plays = plays(&*task, &PlayConfig::default(), 500);
-        assert!(
-            plays
-                .iter()
-                .all(|play| !task.levels()[play.problem.level.index()].ood),
-            "{name}"
-        );
+        assert!(plays.iter().all(|play| !task.levels()[play.problem.level.index()].ood), "{name}");
     }
 }
 

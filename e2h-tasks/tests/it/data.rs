@@ -11,13 +11,7 @@ fn rows(file: &str, task: &str, level: Option<u16>) -> Option<Rows> {
     let spec = DataSpec {
         task: Some(task.to_owned()),
         level: level.map(Level),
-        ..DataSpec::at(
-            shared::folder()?
-                .join("data")
-                .join(file)
-                .display()
-                .to_string(),
-        )
+        ..DataSpec::at(shared::folder()?.join("data").join(file).display().to_string())
     };
     Some(load(&spec).unwrap_or_else(|error| panic!("{file}: {error}")))
 }
@@ -40,49 +34,19 @@ fn check(file: &str, task: &str, level: Option<u16>, expected: &[usize]) {
 
 #[test]
 fn every_row_of_every_shared_file_loads_with_its_level() {
-    check(
-        "countdown/cd345_test.jsonl",
-        "countdown",
-        None,
-        &[0, 1000, 1000, 1000],
-    );
+    check("countdown/cd345_test.jsonl", "countdown", None, &[0, 1000, 1000, 1000]);
     check("countdown/cd3_d1_test.jsonl", "countdown", None, &[0, 256]);
     check("countdown/game24.jsonl", "countdown", None, &[0, 0, 1362]);
-    check(
-        "countdown/model_generations.jsonl",
-        "countdown",
-        None,
-        &[0, 222],
-    );
+    check("countdown/model_generations.jsonl", "countdown", None, &[0, 222]);
     check("blocksworld/train.jsonl", "blocksworld", None, &[2000; 5]);
-    check(
-        "blocksworld/test.jsonl",
-        "blocksworld",
-        None,
-        &[50, 45, 84, 152, 151, 112, 46],
-    );
-    check(
-        "blocksworld/model_plans.jsonl",
-        "blocksworld",
-        Some(0),
-        &[600],
-    );
-    check(
-        "gsm8k/train.jsonl",
-        "gsm8k",
-        None,
-        &[2362, 1470, 1988, 1653],
-    );
+    check("blocksworld/test.jsonl", "blocksworld", None, &[50, 45, 84, 152, 151, 112, 46]);
+    check("blocksworld/model_plans.jsonl", "blocksworld", Some(0), &[600]);
+    check("gsm8k/train.jsonl", "gsm8k", None, &[2362, 1470, 1988, 1653]);
     check("gsm8k/test.jsonl", "gsm8k", None, &[413, 307, 308, 291]);
     check("aqua/train5k.jsonl", "aqua", None, &[1471, 1111, 1599, 819]);
     check("aqua/test.jsonl", "aqua", None, &[72, 72, 72, 38]);
     check("aqua/dev.jsonl", "aqua", Some(0), &[254]);
-    check(
-        "math/test.jsonl",
-        "math",
-        None,
-        &[437, 894, 1131, 1214, 1324],
-    );
+    check("math/test.jsonl", "math", None, &[437, 894, 1131, 1214, 1324]);
 }
 
 #[test]
@@ -98,25 +62,11 @@ fn the_two_math_rows_without_level_are_bad_rows_and_no_others() {
     assert_eq!(sizes(&rows), [564, 1348, 1592, 1690, 2304]);
     assert_eq!((rows.report.n_read, rows.report.bad.len()), (7500, 2));
     let stats = Stats::of(&rows);
-    assert_eq!(
-        (stats.n_rows, stats.levels[4].n_with_solution),
-        (7498, 2304)
-    );
+    assert_eq!((stats.n_rows, stats.levels[4].n_with_solution), (7498, 2304));
     // Two rows of number theory have an empty box for an answer.
-    let empty = rows
-        .report
-        .notes
-        .iter()
-        .find(|note| note.text.contains("the answer is empty"));
+    let empty = rows.report.notes.iter().find(|note| note.text.contains("the answer is empty"));
     assert_eq!(empty.map(|note| note.n_rows), Some(2));
-    assert_eq!(
-        stats
-            .levels
-            .iter()
-            .map(|level| level.answer_chars.min)
-            .min(),
-        Some(0)
-    );
+    assert_eq!(stats.levels.iter().map(|level| level.answer_chars.min).min(), Some(0));
 }
 
 #[test]
@@ -152,10 +102,7 @@ fn repeated_rows_and_rows_of_test_in_train_are_found() {
     // 363 rows repeat a pair of texts; the order of the facts in a text does not matter here.
     assert!(train.report.duplicates.n_rows >= 363, "{}", train.report);
     assert!(overlap(&train, &test).n_test_rows >= 3);
-    assert_eq!(
-        Stats::of(&train).n_duplicates,
-        train.report.duplicates.n_rows
-    );
+    assert_eq!(Stats::of(&train).n_duplicates, train.report.duplicates.n_rows);
     let path = train.report.files[0].path.display().to_string();
     let spec = DataSpec {
         task: Some("blocksworld".to_owned()),
@@ -168,10 +115,9 @@ fn repeated_rows_and_rows_of_test_in_train_are_found() {
 
 #[test]
 fn no_question_of_aqua_s_test_occurs_in_its_training_rows() {
-    let (Some(train), Some(test)) = (
-        rows("aqua/train5k.jsonl", "aqua", None),
-        rows("aqua/test.jsonl", "aqua", None),
-    ) else {
+    let (Some(train), Some(test)) =
+        (rows("aqua/train5k.jsonl", "aqua", None), rows("aqua/test.jsonl", "aqua", None))
+    else {
         return;
     };
     assert_eq!(overlap(&train, &test).n_test_rows, 0);
@@ -205,10 +151,7 @@ fn quantiles_of_the_published_counts_are_the_published_levels() {
             return;
         };
         let rows: Vec<&Problem> = rows.iter().collect();
-        let passes = rows
-            .iter()
-            .map(|row| PassCount::of_row(row))
-            .collect::<Result<Vec<_>, _>>();
+        let passes = rows.iter().map(|row| PassCount::of_row(row)).collect::<Result<Vec<_>, _>>();
         let found = by_quantiles(&passes.expect("all rows are counted"), 4).expect("four levels");
         let published: Vec<Level> = rows.iter().map(|row| row.level).collect();
         assert_eq!(found.levels, published, "{file} at {:?}", found.thresholds);

@@ -37,12 +37,7 @@ fn hand_written_pairs_get_their_verdict() {
             wrong.push(format!("{gold} | {pred}: {verdict:?}"));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -95,10 +90,7 @@ fn shared_rows_are_graded_right_by_family() {
     let [right, all, accepts] = total;
     println!("all {right} of {all} right, {accepts} wrong accepts");
     assert!(right * 1000 >= all * 990, "{right} of {all} right");
-    assert!(
-        accepts * 1000 <= all * 3,
-        "{accepts} of {all} accepted wrongly"
-    );
+    assert!(accepts * 1000 <= all * 3, "{accepts} of {all} accepted wrongly");
 }
 
 #[test]
@@ -121,12 +113,7 @@ fn the_published_suite_of_math_verify_passes() {
             wrong.push(text(row, "id"));
         }
     }
-    assert!(
-        counts[0] >= 256,
-        "{} of {} right; wrong: {wrong:?}",
-        counts[0],
-        counts[1]
-    );
+    assert!(counts[0] >= 256, "{} of {} right; wrong: {wrong:?}", counts[0], counts[1]);
 }
 
 fn short_answers(file: &str, judge: impl Fn(&str, &str) -> Outcome) {
@@ -144,23 +131,13 @@ fn short_answers(file: &str, judge: impl Fn(&str, &str) -> Outcome) {
             wrong.push(format!("{gold} | {:?}", text(row, "text")));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {} wrong:\n{}",
-        wrong.len(),
-        rows.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
 #[test]
 fn shared_rows_of_gsm8k_and_aqua_are_graded_right() {
-    short_answers("oracle/gsm8k_shared.jsonl", |gold, text| {
-        gsm8k::grade(gold, text).outcome
-    });
-    short_answers("oracle/aqua_shared.jsonl", |gold, text| {
-        aqua::grade(gold, text).outcome
-    });
+    short_answers("oracle/gsm8k_shared.jsonl", |gold, text| gsm8k::grade(gold, text).outcome);
+    short_answers("oracle/aqua_shared.jsonl", |gold, text| aqua::grade(gold, text).outcome);
 }
 
 /// Rewrites that do not change an answer.
@@ -169,22 +146,16 @@ fn rewrites(gold: &str) -> Vec<String> {
         format!("\\boxed{{{gold}}}"),
         format!("\\({gold}\\)"),
         format!("{gold} ."),
-        gold.replace("\\dfrac", "\\frac")
-            .replace("\\frac", "\\tfrac"),
+        gold.replace("\\dfrac", "\\frac").replace("\\frac", "\\tfrac"),
         gold.replace("\\left", "").replace("\\right", ""),
-        gold.replace("\\sqrt", "\\, \\sqrt ")
-            .replace("\\pi", " \\pi "),
+        gold.replace("\\sqrt", "\\, \\sqrt ").replace("\\pi", " \\pi "),
         gold.replace("pmatrix", "bmatrix"),
-        gold.replace("\\cup", "\\cup\\,")
-            .replace("^\\circ", "^{\\circ}"),
+        gold.replace("\\cup", "\\cup\\,").replace("^\\circ", "^{\\circ}"),
     ];
     if let Some((whole, part)) = gold.split_once('.') {
         let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
         if digits(whole) && digits(part) && part.len() < 9 {
-            out.push(format!(
-                "\\frac{{{whole}{part}}}{{1{}}}",
-                "0".repeat(part.len())
-            ));
+            out.push(format!("\\frac{{{whole}{part}}}{{1{}}}", "0".repeat(part.len())));
         }
     }
     out
@@ -197,20 +168,11 @@ fn misses(gold: &str) -> Vec<String> {
         return Vec::new();
     }
     let mut out = vec![format!("{gold}, 977")];
-    let digits: Vec<usize> = gold
-        .bytes()
-        .enumerate()
-        .filter(|(_, b)| b.is_ascii_digit())
-        .map(|(i, _)| i)
-        .collect();
+    let digits: Vec<usize> =
+        gold.bytes().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(i, _)| i).collect();
     for &i in &digits {
         let digit = gold.as_bytes()[i] - b'0';
-        out.push(format!(
-            "{}{}{}",
-            &gold[..i],
-            (digit + 4) % 10,
-            &gold[i + 1..]
-        ));
+        out.push(format!("{}{}{}", &gold[..i], (digit + 4) % 10, &gold[i + 1..]));
     }
     if let Some(rest) = gold.strip_prefix('[') {
         out.push(format!("({rest}"));
@@ -248,20 +210,11 @@ fn golds_of_math_survive_rewrites_and_refuse_near_misses() {
 
 #[test]
 fn options_change_what_is_accepted() {
-    let strict = Options {
-        relation_for_set: false,
-        ..Options::default()
-    };
+    let strict = Options { relation_for_set: false, ..Options::default() };
     assert!(!grade_with("[0,1]", "0 \\le x \\le 1", strict).is_equal());
-    let loose = Options {
-        strict_names: false,
-        ..Options::default()
-    };
+    let loose = Options { strict_names: false, ..Options::default() };
     assert!(grade_with("x^2 + 1", "t^2 + 1", loose).is_equal());
-    let rounded = Options {
-        decimals: Some(2),
-        ..Options::default()
-    };
+    let rounded = Options { decimals: Some(2), ..Options::default() };
     assert!(grade_with("\\frac{1}{3}", "0.33", rounded).is_equal());
     assert!(!grade_with("\\frac{1}{3}", "0.35", rounded).is_equal());
 }

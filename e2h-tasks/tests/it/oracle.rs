@@ -21,15 +21,7 @@ fn text<'a>(row: &'a Value, field: &str) -> &'a str {
 
 fn problem(task: &str, question: Value, answer: Value, solution: Option<Value>) -> Problem {
     let (id, task) = (String::new(), task.to_owned());
-    Problem {
-        id,
-        task,
-        level: Level(0),
-        question,
-        answer,
-        solution,
-        extra: Map::new(),
-    }
+    Problem { id, task, level: Level(0), question, answer, solution, extra: Map::new() }
 }
 
 /// Fails with all wrong rows at once.
@@ -43,9 +35,7 @@ fn report(wrong: Vec<String>, n: usize) {
 }
 
 fn settled(rows: Vec<Value>) -> Vec<Value> {
-    rows.into_iter()
-        .filter(|row| row["doubtful"] != true)
-        .collect()
+    rows.into_iter().filter(|row| row["doubtful"] != true).collect()
 }
 
 #[test]
@@ -72,12 +62,7 @@ fn every_oracle_row_of_countdown_is_judged_right() {
     let task = Countdown::new(CountdownConfig::default()).expect("valid");
     let mut wrong = Vec::new();
     for row in &rows {
-        let problem = problem(
-            "countdown",
-            row["numbers"].clone(),
-            row["target"].clone(),
-            None,
-        );
+        let problem = problem("countdown", row["numbers"].clone(), row["target"].clone(), None);
         let score = task.score_answer(&problem, text(row, "text"));
         let verified = !matches!(score.outcome, Outcome::Unverifiable { .. });
         if !verified || score.is_correct() != (row["expected"] == true) {
@@ -96,19 +81,9 @@ fn every_hand_made_countdown_case_is_judged_right() {
     let mut n_rows = 0;
     for line in COUNTDOWN.lines() {
         let row: Value = serde_json::from_str(line).expect("a row");
-        let problem = problem(
-            "countdown",
-            row["numbers"].clone(),
-            row["target"].clone(),
-            None,
-        );
+        let problem = problem("countdown", row["numbers"].clone(), row["target"].clone(), None);
         let score = task.score_answer(&problem, text(&row, "text"));
-        assert_eq!(
-            score.is_correct(),
-            row["expected"] == true,
-            "{} {line}",
-            score.reason
-        );
+        assert_eq!(score.is_correct(), row["expected"] == true, "{} {line}", score.reason);
         n_rows += 1;
     }
     assert!(n_rows > 100, "{n_rows} rows");
@@ -123,21 +98,14 @@ fn every_oracle_row_of_blocksworld_is_judged_right() {
     let mut wrong = Vec::new();
     for row in &rows {
         let gold = Some(row["gold"].clone());
-        let problem = problem(
-            "blocksworld",
-            row["init"].clone(),
-            row["goal"].clone(),
-            gold,
-        );
+        let problem = problem("blocksworld", row["init"].clone(), row["goal"].clone(), gold);
         let score = task.score_answer(&problem, text(row, "pred"));
         let verified = !matches!(score.outcome, Outcome::Unverifiable { .. });
         let expected = row["expected"].as_f64().expect("a number");
         // The oracle's numbers are rounded to 12 digits.
         if !verified || (score.reward - expected).abs() > 1e-9 {
-            wrong.push(format!(
-                "{} {} {} {:?}",
-                row["id"], score.reward, score.reason, row["pred"]
-            ));
+            wrong
+                .push(format!("{} {} {} {:?}", row["id"], score.reward, score.reason, row["pred"]));
         }
     }
     report(wrong, rows.len());
@@ -146,59 +114,35 @@ fn every_oracle_row_of_blocksworld_is_judged_right() {
 #[test]
 fn every_published_blocksworld_row_loads_and_its_plan_verifies() {
     let task = Blocksworld::new(BlocksworldConfig::default()).expect("valid");
-    for file in [
-        "data/blocksworld/train.jsonl",
-        "data/blocksworld/test.jsonl",
-    ] {
+    for file in ["data/blocksworld/train.jsonl", "data/blocksworld/test.jsonl"] {
         let Some(rows) = rows::<Value>(file) else {
             return;
         };
         for row in rows {
             let solution = Some(row["solution"].clone());
-            let problem = problem(
-                "blocksworld",
-                row["question"].clone(),
-                row["answer"].clone(),
-                solution,
-            );
+            let problem =
+                problem("blocksworld", row["question"].clone(), row["answer"].clone(), solution);
             let score = task.score_answer(&problem, text(&row, "solution"));
-            assert_eq!(
-                (score.reward, score.is_correct()),
-                (2.0, true),
-                "{}",
-                row["id"]
-            );
+            assert_eq!((score.reward, score.is_correct()), (2.0, true), "{}", row["id"]);
         }
     }
 }
 
 #[test]
 fn every_published_blocksworld_plan_is_as_short_as_the_planner_s() {
-    for file in [
-        "data/blocksworld/train.jsonl",
-        "data/blocksworld/test.jsonl",
-    ] {
+    for file in ["data/blocksworld/train.jsonl", "data/blocksworld/test.jsonl"] {
         let Some(rows) = rows::<Value>(file) else {
             return;
         };
         for row in rows {
-            let problem = problem(
-                "blocksworld",
-                row["question"].clone(),
-                row["answer"].clone(),
-                None,
-            );
+            let problem =
+                problem("blocksworld", row["question"].clone(), row["answer"].clone(), None);
             let instance = Blocksworld::instance(&problem).expect("well formed");
             let Search::Plan(plan) = shortest_plan(&instance.start, &instance.goal, 12, 100_000)
             else {
                 panic!("{} has no plan of 12 actions", row["id"]);
             };
-            assert_eq!(
-                Some(plan.len() as u64),
-                row["steps"].as_u64(),
-                "{}",
-                row["id"]
-            );
+            assert_eq!(Some(plan.len() as u64), row["steps"].as_u64(), "{}", row["id"]);
         }
     }
 }

@@ -9,11 +9,8 @@ use e2h_core::Problem;
 /// Block names are read in lower case. `on[x]` is what x is on: a block, `table` or `hand`.
 pub(crate) fn blocksworld_holds(problem: &Problem, plan: &str) -> bool {
     let facts = |text: &str| -> Vec<String> {
-        let text = text
-            .to_lowercase()
-            .replace(" and ", ", ")
-            .replace(" block", "")
-            .replace("the ", "");
+        let text =
+            text.to_lowercase().replace(" and ", ", ").replace(" block", "").replace("the ", "");
         text.split(", ").map(str::to_owned).collect()
     };
     let place = |fact: &str| -> Option<(String, String)> {
@@ -27,14 +24,8 @@ pub(crate) fn blocksworld_holds(problem: &Problem, plan: &str) -> bool {
     let mut on: HashMap<String, String> = facts(question).iter().filter_map(|f| place(f)).collect();
     for step in plan.to_lowercase().split(['\n', ';']) {
         let skipped = ["up", "down", "from", "on", "top", "of", "the", "block"];
-        let words: Vec<&str> = step
-            .split_whitespace()
-            .filter(|w| !skipped.contains(w))
-            .collect();
-        let held = on
-            .iter()
-            .find(|(_, y)| *y == "hand")
-            .map(|(x, _)| x.clone());
+        let words: Vec<&str> = step.split_whitespace().filter(|w| !skipped.contains(w)).collect();
+        let held = on.iter().find(|(_, y)| *y == "hand").map(|(x, _)| x.clone());
         let clear = |x: &str| !on.values().any(|y| y == x);
         let at = |x: &str, y: &str| on.get(x).is_some_and(|place| place == y);
         let (x, to) = match words[..] {
@@ -47,20 +38,14 @@ pub(crate) fn blocksworld_holds(problem: &Problem, plan: &str) -> bool {
         on.insert(x.to_owned(), to.to_owned());
     }
     let goal = problem.answer.as_str().expect("a text");
-    facts(goal)
-        .iter()
-        .all(|f| place(f).is_some_and(|(x, y)| on.get(&x) == Some(&y)))
+    facts(goal).iter().all(|f| place(f).is_some_and(|(x, y)| on.get(&x) == Some(&y)))
 }
 
 /// The value of a Countdown expression with brackets and precedence, by recursive descent in floats, with
 /// the numbers that it uses, ascending.
 pub(crate) fn countdown_value(text: &str) -> (f64, Vec<u64>) {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let mut parser = Parser {
-        text: text.as_bytes(),
-        at: 0,
-        numbers: Vec::new(),
-    };
+    let mut parser = Parser { text: text.as_bytes(), at: 0, numbers: Vec::new() };
     let value = parser.sum();
     assert_eq!(parser.at, text.len(), "{text} is read to its end");
     parser.numbers.sort_unstable();
