@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::data::known::KnownTasks;
+use crate::data::known::{KnownTasks, build};
 use crate::data::lines::{Line, LineReader, MAX_LINE_BYTES};
 use crate::format;
 use row::{Row, Said};
@@ -42,8 +42,6 @@ pub struct Scorer {
 /// What judges rows that do not name a task.
 enum Fallback {
     Format,
-    /// One of the known tasks, by its name.
-    Known(String),
     Task(Box<dyn Task>),
 }
 
@@ -51,7 +49,6 @@ impl Fallback {
     fn name(&self) -> &str {
         match self {
             Self::Format => FORMAT,
-            Self::Known(name) => name,
             Self::Task(task) => task.name(),
         }
     }
@@ -148,14 +145,13 @@ impl Scorer {
     /// # Errors
     /// [`OutOfRange`](Error::OutOfRange) for a name that is not known.
     pub fn named(name: &str) -> Result<Self, Error> {
-        let scorer = Self::new();
         if name == FORMAT {
-            return Ok(Self { fallback: Some(Fallback::Format), ..scorer });
+            return Ok(Self { fallback: Some(Fallback::Format), ..Self::new() });
         }
-        if scorer.known.get(name).is_none() {
-            return Err(unknown(name, &scorer.names()));
+        match build(name) {
+            Some(task) => Ok(Self::with_task(task)),
+            None => Err(unknown(name, &Self::new().names())),
         }
-        Ok(Self { fallback: Some(Fallback::Known(name.to_owned())), ..scorer })
     }
 
     /// The names that rows and callers may give.
@@ -189,7 +185,7 @@ impl Scorer {
                 let score = score_format(row.completion()?);
                 return Ok(verdict(row.id, name, score));
             }
-            (None | Some(Fallback::Known(_)), _) => {
+            (None, _) => {
                 self.known.get(&name).ok_or_else(|| unknown(&name, &self.names()).to_string())?
             }
         };

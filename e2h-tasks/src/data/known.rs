@@ -8,18 +8,26 @@ use e2h_core::Task;
 use crate::math::{AquaTask, Gsm8kTask, MathTask};
 use crate::registry::{self, TaskConfig};
 
+/// The tasks whose problems come from files only.
+const OF_ROWS: [&str; 3] = ["math", "gsm8k", "aqua"];
+
+/// The task of a preset of the registry, or of rows; `None` for any other name.
+pub(crate) fn build(name: &str) -> Option<Box<dyn Task>> {
+    match name {
+        "math" => Some(Box::new(MathTask::new())),
+        "gsm8k" => Some(Box::new(Gsm8kTask::new())),
+        "aqua" => Some(Box::new(AquaTask::new())),
+        _ => TaskConfig::named(name).ok()?.task().ok(),
+    }
+}
+
 /// The presets of the registry, and the math tasks.
 pub(crate) struct KnownTasks(BTreeMap<&'static str, Box<dyn Task>>);
 
 impl KnownTasks {
     pub(crate) fn new() -> Self {
-        let build = |name| Some((name, TaskConfig::named(name).ok()?.task().ok()?));
-        let of_rows: [(&str, Box<dyn Task>); 3] = [
-            ("math", Box::new(MathTask::new())),
-            ("gsm8k", Box::new(Gsm8kTask::new())),
-            ("aqua", Box::new(AquaTask::new())),
-        ];
-        Self(registry::names().into_iter().filter_map(build).chain(of_rows).collect())
+        let names = registry::names().into_iter().chain(OF_ROWS);
+        Self(names.filter_map(|name| Some((name, build(name)?))).collect())
     }
 
     /// The names, in alphabetical order.
