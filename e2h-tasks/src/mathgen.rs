@@ -31,15 +31,22 @@ macro_rules! one_of {
 
 mod algebra;
 mod counting;
+mod draw;
+mod functions;
 mod geometry;
 mod grade;
 mod intermediate;
 mod latex;
 mod number_theory;
 mod pad;
+mod polynomials;
 mod prealgebra;
 mod precalculus;
+mod probability;
+mod residues;
+mod space;
 mod template;
+mod triangles;
 mod value;
 
 #[cfg(test)]

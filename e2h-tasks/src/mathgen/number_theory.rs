@@ -1,4 +1,4 @@
-//! Number theory: divisors, bases, congruences, factorials, coprime numbers.
+//! Number theory: divisors, factorials, coprime numbers, coins.
 //!
 //! # Source
 //! Ours.
@@ -11,19 +11,17 @@
 
 use num_integer::Integer;
 
-use super::latex::{numeral, whole_sum};
-use super::pad::{DEFINITION, Draw, FORMULA, Pad, THEOREM, Z, distinct};
+use super::draw::Draw;
+use super::latex;
+use super::pad::{DEFINITION, FORMULA, Pad, THEOREM, Z};
 use super::template::{Made, Subject, Template};
 use super::value::Value;
 
 const S: Subject = Subject::NumberTheory;
 
-pub(super) const TEMPLATES: [Template; 8] = [
+pub(super) const TEMPLATES: [Template; 5] = [
     Template::new("gcd_lcm", S, (0, 2), gcd_lcm),
     Template::new("divisors", S, (0, 2), divisors),
-    Template::new("base_conversion", S, (0, 3), base_conversion),
-    Template::new("power_remainder", S, (1, 4), power_remainder),
-    Template::new("congruence", S, (1, 4), congruence),
     Template::new("factorial_exponent", S, (1, 4), factorial_exponent),
     Template::new("coprime_count", S, (2, 4), coprime_count),
     Template::new("two_coins", S, (2, 3), two_coins),
@@ -59,7 +57,8 @@ fn gcd_lcm(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             words,
             "What is the least common multiple of ${a}$ and ${b}$?",
             "Find the smallest positive integer that is a multiple of both ${a}$ and ${b}$.",
-            "Two lights flash together now, one every ${a}$ seconds, the other every ${b}$ seconds. After how many seconds do they next flash together?",
+            "Two lights flash together now, one every ${a}$ seconds, the other every ${b}$ \
+             seconds. After how many seconds do they next flash together?",
         );
         return Some((text, Value::whole(p.lcm(a, b))));
     }
@@ -67,7 +66,8 @@ fn gcd_lcm(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         words,
         "What is the greatest common divisor of ${a}$ and ${b}$?",
         "Find the largest integer that divides both ${a}$ and ${b}$.",
-        "A floor of ${a}$ by ${b}$ centimeters is covered by equal square tiles, as large as possible and none cut. How many centimeters long is the side of a tile?",
+        "A floor of ${a}$ by ${b}$ centimeters is covered by equal square tiles, as large as \
+         possible and none cut. How many centimeters long is the side of a tile?",
     );
     Some((text, Value::whole(p.gcd(a, b))))
 }
@@ -100,7 +100,7 @@ fn divisors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 .collect();
             p.step(format!(
                 "Sum the powers of each prime: ${}$; multiply these.",
-                super::latex::join(&sums, ", ")
+                latex::join(&sums, ", ")
             ));
             let text = one_of!(
                 words,
@@ -116,7 +116,11 @@ fn divisors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 .iter()
                 .map(|&e| p.add(p.quotient(p.mul(2, e), 2), 1))
                 .collect();
-            p.step("A divisor of the square whose root is whole takes each prime an even number of times.".to_owned());
+            p.step(
+                "A divisor of the square whose root is whole takes each prime an even number of \
+                    times."
+                    .to_owned(),
+            );
             let text = one_of!(
                 words,
                 "How many positive divisors of ${n}^2$ are perfect squares?",
@@ -125,254 +129,6 @@ fn divisors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             Some((text, Value::whole(p.product(&squares))))
         }
     }
-}
-
-/// The digits of a number in a base, by repeated division.
-fn digits(p: &Pad, mut number: Z, base: Z) -> Vec<u8> {
-    let mut digits = Vec::new();
-    while number > 0 {
-        let quotient = p.quotient(number, base);
-        digits.push(u8::try_from(p.sub(number, quotient * base)).unwrap_or_default());
-        number = quotient;
-    }
-    digits.reverse();
-    digits
-}
-
-/// The number of a numeral, by Horner's rule.
-fn read(p: &Pad, digits: &[u8], base: Z) -> Z {
-    let ascending: Vec<Z> = digits.iter().rev().map(|&digit| digit.into()).collect();
-    p.horner(&ascending, base)
-}
-
-/// A numeral as the plain number that its digits spell.
-fn spelled(digits: &[u8]) -> Z {
-    digits
-        .iter()
-        .fold(0, |number, &digit| 10 * number + Z::from(digit))
-}
-
-fn base_conversion(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let (b, c) = (d.int(2, 9), d.int(2, 9));
-    let (base, other) = (u8::try_from(b).ok()?, u8::try_from(c).ok()?);
-    let free = Pad::default();
-    let (x, y) = (d.int(20, 700), d.int(20, 700));
-    let (dx, dy) = (digits(&free, x, b), digits(&free, y, b));
-    let (nx, ny) = (numeral(&dx, base), numeral(&dy, base));
-    p.recall(DEFINITION);
-    match level {
-        0 => {
-            let mut words = p.given(0, &[spelled(&dx), b]);
-            let value = read(p, &dx, b);
-            p.step("Each digit counts a power of the base.".to_owned());
-            let text = one_of!(
-                words,
-                "Write ${nx}$ in base $10$.",
-                "What number, in base ten, is ${nx}$?"
-            );
-            Some((text, Value::whole(value)))
-        }
-        1 => {
-            let mut words = p.given(1, &[x, b]);
-            let digits = digits(p, x, b);
-            p.step(format!(
-                "Divide by ${b}$ again and again; the remainders, last first, are the digits."
-            ));
-            let text = one_of!(
-                words,
-                "Write the base ten number ${x}$ in base ${b}$.",
-                "What is ${x}$ in base ${b}$?"
-            );
-            Some((text, Value::Numeral { digits, base }))
-        }
-        2 => {
-            if b == c {
-                return None;
-            }
-            let mut words = p.given(2, &[spelled(&dx), b, c]);
-            let number = read(p, &dx, b);
-            p.step(format!(
-                "In base ten it is ${number}$; divide by ${c}$ again and again."
-            ));
-            let value = Value::Numeral {
-                digits: digits(p, number, c),
-                base: other,
-            };
-            let text = one_of!(
-                words,
-                "Convert ${nx}$ to base ${c}$.",
-                "Write ${nx}$ as a numeral in base ${c}$."
-            );
-            Some((text, value))
-        }
-        _ => {
-            let mut words = p.given(3, &[spelled(&dx), b, spelled(&dy), b, b]);
-            let product = p.mul(read(p, &dx, b), read(p, &dy, b));
-            p.step(format!("In base ten the product is ${product}$."));
-            let value = Value::Numeral {
-                digits: digits(p, product, b),
-                base,
-            };
-            let text = one_of!(
-                words,
-                "Compute ${nx} \\cdot {ny}$ and write the answer in base ${b}$.",
-                "What is the product of ${nx}$ and ${ny}$, in base ${b}$?",
-            );
-            Some((text, value))
-        }
-    }
-}
-
-/// `a^n` modulo `m` by squaring and multiplying.
-fn power(p: &Pad, a: Z, mut n: Z, m: Z) -> Z {
-    let (mut square, mut value) = (p.rem(a, m), 1);
-    while n > 0 {
-        if n % 2 == 1 {
-            value = if value == 1 {
-                square
-            } else {
-                p.rem(p.mul(value, square), m)
-            };
-        }
-        n /= 2;
-        if n > 0 {
-            square = p.rem(p.mul(square, square), m);
-        }
-    }
-    value % m
-}
-
-/// The number of integers from 1 to `n` that are coprime to `n`.
-fn totient(p: &Pad, n: Z) -> Z {
-    let step = |value, (prime, _): &(Z, usize)| p.mul(p.quotient(value, *prime), prime - 1);
-    p.factor(n).iter().fold(n, step)
-}
-
-fn power_remainder(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let (a, b) = (d.int(2, 60), d.int(2, 60));
-    let (n, k) = (d.int(10, 99), d.int(10, 99));
-    let m = d.int(7, [30, 50, 99][level.clamp(2, 4) - 2]);
-    match level {
-        1 => {
-            let mut words = p.given(1, &[a, n]);
-            p.recall(DEFINITION);
-            let value = power(p, a, n, 10);
-            p.step("Only the last digit matters; square and multiply.".to_owned());
-            let text = one_of!(
-                words,
-                "What is the units digit of ${a}^{{{n}}}$?",
-                "Find the last digit of ${a}^{{{n}}}$."
-            );
-            Some((text, Value::whole(value)))
-        }
-        2 => {
-            let mut words = p.given(2, &[a, n, m]);
-            let value = power(p, a, n, m);
-            p.step(format!(
-                "Square and multiply, and reduce modulo ${m}$ each time."
-            ));
-            let text = one_of!(
-                words,
-                "What is the remainder when ${a}^{{{n}}}$ is divided by ${m}$?",
-                "Find the integer $r$ with $0 \\le r < {m}$ and ${a}^{{{n}}} \\equiv r \\pmod{{{m}}}$.",
-            );
-            Some((text, Value::whole(value)))
-        }
-        3 => {
-            let mut words = p.given(3, &[a, n, b, k, m]);
-            let (x, y) = (power(p, a, n, m), power(p, b, k, m));
-            p.step(format!("The powers leave ${x}$ and ${y}$ modulo ${m}$."));
-            let value = p.rem(p.add(x, y), m);
-            let text = one_of!(
-                words,
-                "What is the remainder when ${a}^{{{n}}} + {b}^{{{k}}}$ is divided by ${m}$?",
-                "Compute ${a}^{{{n}}} + {b}^{{{k}}}$ modulo ${m}$, as an integer from $0$ to ${m} - 1$.",
-            );
-            Some((text, Value::whole(value)))
-        }
-        _ => {
-            if p.gcd(a, m) != 1 || a == 1 {
-                return None;
-            }
-            let mut words = p.given(4, &[a, b, n, m]);
-            p.recall(THEOREM);
-            let order = totient(p, m);
-            let exponent = power(p, b, n, order);
-            p.step(format!("By Euler's theorem the exponent counts modulo $\\varphi({m}) = {order}$, where it is ${exponent}$."));
-            let value = power(p, a, exponent, m);
-            let text = one_of!(
-                words,
-                "What is the remainder when ${a}^{{{b}^{{{n}}}}}$ is divided by ${m}$?",
-                "Find the remainder of ${a}^{{\\left( {b}^{{{n}}} \\right)}}$ upon division by ${m}$.",
-            );
-            Some((text, Value::whole(value)))
-        }
-    }
-}
-
-/// The inverse of `a` modulo `m` by Euclid's divisions, for coprime numbers.
-fn inverse(p: &Pad, a: Z, m: Z) -> Z {
-    let (mut r, mut s) = ((m, p.rem(a, m)), (0, 1));
-    while r.1 > 1 {
-        let quotient = p.quotient(r.0, r.1);
-        r = (r.1, r.0 - quotient * r.1);
-        s = (s.1, p.sub(s.0, p.mul(quotient, s.1)));
-    }
-    if m == 1 { 0 } else { s.1.mod_floor(&m) }
-}
-
-fn congruence(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    if level < 3 {
-        let m = d.int(11, [40, 400][level - 1]);
-        let (a, b) = (d.int(2, 400).mod_floor(&m), d.int(1, 400).mod_floor(&m));
-        if a < 2 || b == 0 || a.gcd(&m) != 1 {
-            return None;
-        }
-        let mut words = p.given(0, &[a, b, m]);
-        p.recall(FORMULA);
-        let value = p.rem(p.mul(b, inverse(p, a, m)), m);
-        p.step(format!("Multiply by the inverse of ${a}$ modulo ${m}$."));
-        let left = whole_sum(&[(a, "x")]);
-        let text = one_of!(
-            words,
-            "What is the smallest nonnegative integer $x$ with ${left} \\equiv {b} \\pmod{{{m}}}$?",
-            "Solve ${left} \\equiv {b} \\pmod{{{m}}}$ for $x$ with $0 \\le x < {m}$.",
-        );
-        return Some((text, Value::whole(value)));
-    }
-    let moduli = d.ints(level - 1, 5, 25);
-    let remainders: Vec<Z> = moduli.iter().map(|&m| d.int(1, m as i64 - 1)).collect();
-    let coprime = (0..moduli.len()).all(|i| moduli[..i].iter().all(|m| m.gcd(&moduli[i]) == 1));
-    if !coprime || !distinct(&remainders) {
-        return None;
-    }
-    let given: Vec<Z> = remainders
-        .iter()
-        .zip(&moduli)
-        .flat_map(|(&r, &m)| [r, m])
-        .collect();
-    let mut words = p.given(1, &given);
-    p.recall(THEOREM);
-    let (mut x, mut step) = (remainders[0], moduli[0]);
-    for (&r, &m) in remainders.iter().zip(&moduli).skip(1) {
-        let k = p.rem(p.mul(p.sub(r, x), inverse(p, step, m)), m);
-        x = p.add(x, p.mul(step, k));
-        step = p.mul(step, m);
-        p.step(format!(
-            "The conditions so far hold for ${x}$ modulo ${step}$."
-        ));
-    }
-    let parts: Vec<String> = given
-        .chunks(2)
-        .map(|c| format!("${}$ when divided by ${}$", c[0], c[1]))
-        .collect();
-    let parts = parts.join(", ");
-    let text = one_of!(
-        words,
-        "What is the smallest positive integer that leaves remainder {parts}?",
-        "A number of coins leaves a remainder of {parts}. What is the least possible number of coins?",
-    );
-    Some((text, Value::whole(x)))
 }
 
 /// The exponent of a prime in `n!` by Legendre's sum.
@@ -425,7 +181,7 @@ fn factorial_exponent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let value = *limits.iter().min()?;
             p.step(format!(
                 "The primes of ${base}$ allow the exponents ${}$; the least one counts.",
-                super::latex::join(&limits, ", ")
+                latex::join(&limits, ", ")
             ));
             let text = one_of!(
                 words,
@@ -444,8 +200,10 @@ fn factorial_exponent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let value = p.sub(top, p.add(one, two));
             let text = one_of!(
                 words,
-                "What is the exponent of ${prime}$ in the prime factorization of $\\binom{{{n}}}{{{k}}}$?",
-                "Find the largest integer $m$ such that ${prime}^m$ divides $\\binom{{{n}}}{{{k}}}$.",
+                "What is the exponent of ${prime}$ in the prime factorization of \
+                 $\\binom{{{n}}}{{{k}}}$?",
+                "Find the largest integer $m$ such that ${prime}^m$ divides \
+                 $\\binom{{{n}}}{{{k}}}$.",
             );
             Some((text, Value::whole(value)))
         }
@@ -486,7 +244,8 @@ fn coprime_count(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let text = one_of!(
                 words,
                 "How many positive integers less than ${n}$ are relatively prime to ${n}$?",
-                "How many of the fractions $\\frac{{k}}{{{n}}}$ with $1 \\le k < {n}$ are in lowest terms?",
+                "How many of the fractions $\\frac{{k}}{{{n}}}$ with $1 \\le k < {n}$ are in \
+                 lowest terms?",
             );
             Some((text, Value::whole(value)))
         }
@@ -498,7 +257,8 @@ fn coprime_count(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let text = one_of!(
                 words,
                 "How many integers from $1$ to ${limit}$ are relatively prime to ${n}$?",
-                "How many positive integers not greater than ${limit}$ share no prime factor with ${n}$?",
+                "How many positive integers not greater than ${limit}$ share no prime factor with \
+                 ${n}$?",
             );
             Some((text, Value::whole(value)))
         }
@@ -513,8 +273,10 @@ fn coprime_count(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             p.step("Sum the multiples by inclusion and exclusion over these primes.".to_owned());
             let text = one_of!(
                 words,
-                "What is the sum of all integers from $1$ to ${limit}$ that are relatively prime to ${n}$?",
-                "Find the sum of the positive integers up to ${limit}$ that have no prime factor in common with ${n}$.",
+                "What is the sum of all integers from $1$ to ${limit}$ that are relatively prime \
+                 to ${n}$?",
+                "Find the sum of the positive integers up to ${limit}$ that have no prime factor \
+                 in common with ${n}$.",
             );
             Some((text, Value::whole(value)))
         }
@@ -535,8 +297,10 @@ fn two_coins(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let mut words = p.given(2, &[a, b]);
         let text = one_of!(
             words,
-            "Stamps are worth ${a}$ and ${b}$ cents. What is the largest number of cents that no set of these stamps is worth?",
-            "What is the greatest integer that cannot be written as ${a}m + {b}n$ with nonnegative integers $m$ and $n$?",
+            "Stamps are worth ${a}$ and ${b}$ cents. What is the largest number of cents that no \
+             set of these stamps is worth?",
+            "What is the greatest integer that cannot be written as ${a}m + {b}n$ with nonnegative \
+             integers $m$ and $n$?",
         );
         return Some((text, Value::whole(largest)));
     }
@@ -553,8 +317,10 @@ fn two_coins(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (a, b) = (g * a, g * b);
     let text = one_of!(
         words,
-        "Coins are worth ${a}$ and ${b}$ units. How many of the amounts from $1$ to ${limit}$ units can be paid exactly with such coins?",
-        "How many integers from $1$ to ${limit}$ are of the form ${a}m + {b}n$ with nonnegative integers $m$ and $n$?",
+        "Coins are worth ${a}$ and ${b}$ units. How many of the amounts from $1$ to ${limit}$ \
+         units can be paid exactly with such coins?",
+        "How many integers from $1$ to ${limit}$ are of the form ${a}m + {b}n$ with nonnegative \
+         integers $m$ and $n$?",
     );
     Some((text, Value::whole(value)))
 }

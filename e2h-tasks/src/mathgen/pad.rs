@@ -24,12 +24,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use e2h_core::{Stream, stable_hash};
+use e2h_core::stable_hash;
 use num_integer::Integer;
 use num_rational::Ratio;
-use num_traits::{Num, One, Zero};
-use rand::RngExt;
+use num_traits::{Num, Zero};
 
+use super::draw::Words;
 use super::latex;
 use super::value::{Rational, Surd};
 
@@ -87,7 +87,7 @@ impl Pad {
     pub(super) fn given(&self, variant: u16, numbers: &[Z]) -> Words {
         *self.given.borrow_mut() = (variant, numbers.to_vec());
         let text = format!("{variant} {}", latex::join(numbers, " "));
-        Words(stable_hash("e2h/mathgen/words", text.as_bytes()))
+        Words::new(stable_hash("e2h/mathgen/words", text.as_bytes()))
     }
 
     /// Adds a sentence to the worked solution.
@@ -324,88 +324,10 @@ impl Pad {
     }
 }
 
-/// Picks wordings by a hash of the given numbers.
-#[derive(Debug)]
-pub(super) struct Words(u64);
-
-impl Words {
-    fn next(&mut self, n: usize) -> usize {
-        let n = n as u64;
-        let choice = self.0 % n;
-        self.0 = (self.0 / n) ^ (self.0 << 40);
-        usize::try_from(choice).unwrap_or_default()
-    }
-
-    /// One of the texts.
-    pub(super) fn pick<const N: usize>(&mut self, texts: [String; N]) -> String {
-        let index = self.next(N);
-        texts.into_iter().nth(index).unwrap_or_default()
-    }
-
-    /// One of the words; the list is not empty.
-    pub(super) fn word<T: Copy>(&mut self, words: &[T]) -> T {
-        words[self.next(words.len())]
-    }
-}
-
-/// Draws the numbers of an item.
-#[derive(Debug)]
-pub(super) struct Draw<'a>(pub(super) &'a mut Stream);
-
-impl Draw<'_> {
-    /// A whole number from `low` to `high`, both included.
-    pub(super) fn int(&mut self, low: i64, high: i64) -> Z {
-        self.0.random_range(low..=high).into()
-    }
-
-    /// A whole number from `-size` to `size`, other than 0.
-    pub(super) fn nonzero(&mut self, size: i64) -> Z {
-        let number = self.int(1, size);
-        if self.coin() { number } else { -number }
-    }
-
-    /// `n` whole numbers from `low` to `high`.
-    pub(super) fn ints(&mut self, n: usize, low: i64, high: i64) -> Vec<Z> {
-        (0..n).map(|_| self.int(low, high)).collect()
-    }
-
-    /// True half of the time.
-    pub(super) fn coin(&mut self) -> bool {
-        self.0.random_bool(0.5)
-    }
-
-    /// One of the choices; the list is not empty.
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.0.random_range(0..choices.len())]
-    }
-}
-
-/// The whole number of a rational that is known to be one.
-pub(super) fn whole(number: Q) -> Option<Z> {
-    number.is_integer().then(|| *number.numer())
-}
-
-/// `number` when its denominator is at most `max`.
-pub(super) fn clean(number: Q, max: Z) -> Option<Q> {
-    (*number.denom() <= max).then_some(number)
-}
-
-/// Whole numbers as rationals.
-pub(super) fn rationals(numbers: &[Z]) -> Vec<Q> {
-    numbers.iter().map(|&number| number.into()).collect()
-}
-
-/// True when no number stands twice.
-pub(super) fn distinct(numbers: &[Z]) -> bool {
-    numbers
-        .iter()
-        .enumerate()
-        .all(|(i, number)| !numbers[..i].contains(number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mathgen::draw::rationals;
 
     #[test]
     fn operations_cost_what_the_school_method_takes() {
@@ -415,19 +337,60 @@ mod tests {
             pad.work.get()
         };
         let q = |a, b| Q::new(a, b);
-        assert_eq!(cost(&|p| drop(p.add(7, 5))), 1);
-        assert_eq!(cost(&|p| drop(p.add(123, 9))), 3);
-        assert_eq!(cost(&|p| drop(p.mul(123, 45))), 6);
-        assert_eq!(cost(&|p| drop(p.quotient(144, 12))), 4);
-        assert_eq!(cost(&|p| drop(p.add(q(1, 7), q(2, 7)))), 1);
-        assert_eq!(cost(&|p| drop(p.add(q(1, 2), q(1, 3)))), 4);
-        assert_eq!(cost(&|p| drop(p.mul(q(2, 3), q(4, 5)))), 2);
-        assert_eq!(cost(&|p| drop(p.rem(3, 7))), 0);
+        assert_eq!(
+            cost(&|p| {
+                p.add(7, 5);
+            }),
+            1
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.add(123, 9);
+            }),
+            3
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.mul(123, 45);
+            }),
+            6
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.quotient(144, 12);
+            }),
+            4
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.add(q(1, 7), q(2, 7));
+            }),
+            1
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.add(q(1, 2), q(1, 3));
+            }),
+            4
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.mul(q(2, 3), q(4, 5));
+            }),
+            2
+        );
+        assert_eq!(
+            cost(&|p| {
+                p.rem(3, 7);
+            }),
+            0
+        );
     }
 
     #[test]
     fn the_wording_follows_from_the_numbers() {
-        let word = |numbers: &[Z]| Pad::default().given(0, numbers).next(1_000);
+        let choices: Vec<usize> = (0..1_000).collect();
+        let word = |numbers: &[Z]| Pad::default().given(0, numbers).word(&choices);
         assert_eq!(word(&[1, 2]), word(&[1, 2]));
         assert_ne!(word(&[1, 2]), word(&[12]));
     }

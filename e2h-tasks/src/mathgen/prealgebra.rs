@@ -13,8 +13,9 @@ use num_integer::Integer;
 use num_rational::Ratio;
 use num_traits::{Signed, Zero};
 
+use super::draw::{Draw, clean, distinct, whole};
 use super::latex::{self, fraction};
-use super::pad::{DEFINITION, Draw, FORMULA, Pad, Q, THEOREM, Z, clean, distinct, whole};
+use super::pad::{DEFINITION, FORMULA, Pad, Q, THEOREM, Z};
 use super::template::{Made, Subject, Template};
 use super::value::Value;
 
@@ -104,7 +105,8 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let text = one_of!(
             words,
             "What is ${a}\\%$ of ${base}$?",
-            "A school has ${base}$ students, and ${a}\\%$ of them take the bus. How many students take the bus?",
+            "A school has ${base}$ students, and ${a}\\%$ of them take the bus. How many students \
+             take the bus?",
             "Of ${base}$ tickets, ${a}\\%$ are sold. How many tickets are sold?",
         );
         return Some((text, Value::Number(value)));
@@ -120,8 +122,10 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let thing = words.word(&["jacket", "bicycle", "lamp", "guitar"]);
         let text = one_of!(
             words,
-            "A {thing} costs ${base}$ dollars. Its price is reduced by ${a}\\%$. How many dollars does it cost now?",
-            "The price of a {thing} is ${base}$ dollars before a discount of ${a}\\%$. What is the price in dollars after it?",
+            "A {thing} costs ${base}$ dollars. Its price is reduced by ${a}\\%$. How many dollars \
+             does it cost now?",
+            "The price of a {thing} is ${base}$ dollars before a discount of ${a}\\%$. What is the \
+             price in dollars after it?",
         );
         return Some((text, Value::Number(value)));
     }
@@ -136,8 +140,10 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let value = p.mul(factor, base.into());
         let text = one_of!(
             words,
-            "A town of ${base}$ people grows by ${a}\\%$ in one year and shrinks by ${b}\\%$ in the next. How many people live there then?",
-            "A fund of ${base}$ dollars gains ${a}\\%$ and then loses ${b}\\%$. How many dollars are left?",
+            "A town of ${base}$ people grows by ${a}\\%$ in one year and shrinks by ${b}\\%$ in \
+             the next. How many people live there then?",
+            "A fund of ${base}$ dollars gains ${a}\\%$ and then loses ${b}\\%$. How many dollars \
+             are left?",
         );
         return Some((text, Value::Number(value)));
     }
@@ -148,8 +154,10 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     p.step(format!("The start is ${end}$ divided by this factor."));
     let text = one_of!(
         words,
-        "A number is increased by ${a}\\%$, and the result is decreased by ${b}\\%$. This gives ${end}$. What was the number?",
-        "After a rise of ${a}\\%$ and then a fall of ${b}\\%$ a share costs ${end}$ cents. How many cents did it cost at first?",
+        "A number is increased by ${a}\\%$, and the result is decreased by ${b}\\%$. This gives \
+         ${end}$. What was the number?",
+        "After a rise of ${a}\\%$ and then a fall of ${b}\\%$ a share costs ${end}$ cents. How \
+         many cents did it cost at first?",
     );
     Some((text, Value::Number(value)))
 }
@@ -224,16 +232,20 @@ fn ratio_split(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     if level == 0 {
         let text = one_of!(
             words,
-            "Two friends share ${total}$ marbles in the ratio ${shown}$. How many marbles does the one with more get?",
-            "A rope of ${total}$ centimeters is cut into two pieces whose lengths are in the ratio ${shown}$. How many centimeters long is the longer piece?",
+            "Two friends share ${total}$ marbles in the ratio ${shown}$. How many marbles does the \
+             one with more get?",
+            "A rope of ${total}$ centimeters is cut into two pieces whose lengths are in the ratio \
+             ${shown}$. How many centimeters long is the longer piece?",
         );
         return Some((text, Value::whole(p.mul(high, one))));
     }
     let value = p.sub(p.mul(high, one), p.mul(low, one));
     let text = one_of!(
         words,
-        "Three sisters share ${total}$ dollars in the ratio ${shown}$. How many dollars more does the one with the most get than the one with the least?",
-        "A mix of ${total}$ grams holds three powders in the ratio ${shown}$ by weight. By how many grams does the heaviest part exceed the lightest?",
+        "Three sisters share ${total}$ dollars in the ratio ${shown}$. How many dollars more does \
+         the one with the most get than the one with the least?",
+        "A mix of ${total}$ grams holds three powders in the ratio ${shown}$ by weight. By how \
+         many grams does the heaviest part exceed the lightest?",
     );
     Some((text, Value::whole(value)))
 }
@@ -251,8 +263,11 @@ fn average(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         ));
         let text = one_of!(
             words,
-            "A class of ${n}$ students has a mean score of ${x}$, another class of ${k}$ students a mean score of ${y}$. What is the mean score of all students, as a common fraction if it is not whole?",
-            "The mean of ${n}$ numbers is ${x}$, and the mean of ${k}$ other numbers is ${y}$. What is the mean of all these numbers? Give an exact answer.",
+            "A class of ${n}$ students has a mean score of ${x}$, another class of ${k}$ students \
+             a mean score of ${y}$. What is the mean score of all students, as a common fraction \
+             if it is not whole?",
+            "The mean of ${n}$ numbers is ${x}$, and the mean of ${k}$ other numbers is ${y}$. \
+             What is the mean of all these numbers? Give an exact answer.",
         );
         return Some((text, Value::Number(value)));
     }
@@ -281,7 +296,8 @@ fn average(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let text = one_of!(
         words,
         "The mean of ${shown}$ and $x$ is ${mean}$. What is $x$?",
-        "Besides ${shown}$ a list holds one more number, and the average of the whole list is ${mean}$. Find that number.",
+        "Besides ${shown}$ a list holds one more number, and the average of the whole list is \
+         ${mean}$. Find that number.",
     );
     Some((text, Value::whole(value)))
 }
@@ -312,18 +328,26 @@ fn working_together(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let text = match level {
         1 => one_of!(
             words,
-            "One pump fills a pool in ${a}$ hours, another in ${b}$ hours. How many hours do both together take?",
-            "Ana paints a fence in ${a}$ hours and Ben in ${b}$ hours. Working together at these rates, how many hours do they need?",
+            "One pump fills a pool in ${a}$ hours, another in ${b}$ hours. How many hours do both \
+             together take?",
+            "Ana paints a fence in ${a}$ hours and Ben in ${b}$ hours. Working together at these \
+             rates, how many hours do they need?",
         ),
         2 => one_of!(
             words,
-            "Three printers finish a job alone in ${a}$, ${b}$ and ${c}$ hours. In how many hours do they finish it together?",
-            "Alone, three gardeners weed a field in ${a}$, ${b}$ and ${c}$ hours. How many hours do they take if they work at the same time?",
+            "Three printers finish a job alone in ${a}$, ${b}$ and ${c}$ hours. In how many hours \
+             do they finish it together?",
+            "Alone, three gardeners weed a field in ${a}$, ${b}$ and ${c}$ hours. How many hours \
+             do they take if they work at the same time?",
         ),
         _ => one_of!(
             words,
-            "Two pipes fill a tank in ${a}$ and ${b}$ hours, and a drain empties the full tank in ${c}$ hours. With both pipes and the drain open, how many hours does it take to fill the empty tank?",
-            "A basin has two taps that fill it in ${a}$ and ${b}$ hours and a leak that would empty it in ${c}$ hours. How many hours pass until the empty basin is full when both taps run?",
+            "Two pipes fill a tank in ${a}$ and ${b}$ hours, and a drain empties the full tank in \
+             ${c}$ hours. With both pipes and the drain open, how many hours does it take to fill \
+             the empty tank?",
+            "A basin has two taps that fill it in ${a}$ and ${b}$ hours and a leak that would \
+             empty it in ${c}$ hours. How many hours pass until the empty basin is full when both \
+             taps run?",
         ),
     };
     Some((text, Value::Number(value)))

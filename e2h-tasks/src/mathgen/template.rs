@@ -15,10 +15,12 @@ use std::fmt;
 use e2h_core::{Error, Level, Result, Stream};
 use serde::{Deserialize, Serialize};
 
-use super::pad::{Draw, Pad};
+use super::draw::Draw;
+use super::pad::Pad;
 use super::value::Value;
 use super::{
-    NAME, algebra, counting, geometry, intermediate, number_theory, prealgebra, precalculus,
+    NAME, algebra, counting, functions, geometry, intermediate, number_theory, polynomials,
+    prealgebra, precalculus, probability, residues, space, triangles,
 };
 
 /// Draws made before a template gives up.
@@ -188,14 +190,20 @@ impl Template {
 
 /// All templates, by subject.
 pub fn templates() -> impl Iterator<Item = &'static Template> {
-    let parts: [&'static [Template]; 7] = [
+    let parts: [&'static [Template]; 13] = [
         &prealgebra::TEMPLATES,
         &algebra::TEMPLATES,
+        &functions::TEMPLATES,
         &number_theory::TEMPLATES,
+        &residues::TEMPLATES,
         &counting::TEMPLATES,
+        &probability::TEMPLATES,
         &geometry::TEMPLATES,
+        &triangles::TEMPLATES,
         &intermediate::TEMPLATES,
+        &polynomials::TEMPLATES,
         &precalculus::TEMPLATES,
+        &space::TEMPLATES,
     ];
     parts.into_iter().flatten()
 }

@@ -35,10 +35,22 @@ fn percent(item: &Item) -> bool {
 
 fn ratio_split(item: &Item) -> bool {
     let (total, parts) = item.given.split_last().expect("a total");
-    let share = (1..=*total).find(|share| parts.iter().map(|part| part * share).sum::<i128>() == *total);
-    let shares: Vec<i128> = parts.iter().map(|part| part * share.expect("a share")).collect();
-    let (most, least) = (shares.iter().max().expect("parts"), shares.iter().min().expect("parts"));
-    item.number() == r(if item.variant == 0 { *most } else { most - least })
+    let share =
+        (1..=*total).find(|share| parts.iter().map(|part| part * share).sum::<i128>() == *total);
+    let shares: Vec<i128> = parts
+        .iter()
+        .map(|part| part * share.expect("a share"))
+        .collect();
+    let (most, least) = (
+        shares.iter().max().expect("parts"),
+        shares.iter().min().expect("parts"),
+    );
+    item.number()
+        == r(if item.variant == 0 {
+            *most
+        } else {
+            most - least
+        })
 }
 
 fn average(item: &Item) -> bool {
@@ -52,7 +64,10 @@ fn average(item: &Item) -> bool {
         }
         _ => {
             let times = |n: i128| usize::try_from(n).expect("a count");
-            let all = [vec![g[1].clone(); times(item.given[0])], vec![g[3].clone(); times(item.given[2])]];
+            let all = [
+                vec![g[1].clone(); times(item.given[0])],
+                vec![g[3].clone(); times(item.given[2])],
+            ];
             deviations(&all.concat(), &value)
         }
     }
@@ -61,7 +76,11 @@ fn average(item: &Item) -> bool {
 /// In the time of the answer exactly one unit of work is done.
 fn working_together(item: &Item) -> bool {
     let done: Vec<R> = item.big().iter().map(|time| item.number() / time).collect();
-    let drained = if item.variant == 3 { -r(2) * &done[2] } else { r(0) };
+    let drained = if item.variant == 3 {
+        -r(2) * &done[2]
+    } else {
+        r(0)
+    };
     done.iter().sum::<R>() + drained == R::one()
 }
 
@@ -70,7 +89,10 @@ fn repeating_decimal(item: &Item) -> bool {
     let (level, length) = (item.variant / 10, usize::from(item.variant % 10));
     let cut = |block: i128, length: usize, lead: &str| -> R {
         let digits = format!("{lead}{}", format!("{block:0length$}").repeat(12));
-        R::new(digits.parse().expect("digits"), num_bigint::BigInt::from(10).pow(digits.len() as u32))
+        R::new(
+            digits.parse().expect("digits"),
+            num_bigint::BigInt::from(10).pow(digits.len() as u32),
+        )
     };
     let near = match level {
         1 => cut(item.given[0], length, ""),
