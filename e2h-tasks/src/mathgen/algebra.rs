@@ -111,14 +111,14 @@ fn linear_system(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 fn quadratic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let coefficients = match level {
         1 => {
-            let (r, s) = (d.nonzero(12), d.nonzero(12));
+            let (r, s) = (d.nonzero(9), d.nonzero(9));
             vec![r * s, -r - s, 1]
         }
         2 => {
-            let (a, b, c, e) = (d.int(1, 6), d.nonzero(9), d.int(2, 6), d.nonzero(9));
+            let (a, b, c, e) = (d.int(1, 4), d.nonzero(8), d.int(2, 4), d.nonzero(8));
             vec![b * e, a * e + b * c, a * c]
         }
-        _ => vec![d.nonzero(20), d.nonzero(16), d.int(1, 9)],
+        _ => vec![d.nonzero(40), d.nonzero(40), d.int(2, 12)],
     };
     let [c, b, a] = [coefficients[0], coefficients[1], coefficients[2]];
     let common = num_integer::gcd(num_integer::gcd(a, b), c);
@@ -135,6 +135,10 @@ fn quadratic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     p.step(format!(
         "The discriminant is ${discriminant}$; apply the quadratic formula."
     ));
+    if level == 3 {
+        p.recall(FORMULA);
+        p.step(format!("Its root is ${}$.", Value::surd(root).latex()));
+    }
     let half = p.div(Q::from(1), p.mul(2, a).into());
     let middle = p.mul(Q::from(-b), half);
     let value = if root.coefficient.is_zero() {
@@ -233,7 +237,7 @@ fn inequality(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             p.sqrt(discriminant);
             p.step(format!(
                 "The numerator is zero at ${r}$ and ${s}$, the denominator at ${pole}$; \
-                            test one number of each part."
+                 test one number of each part."
             ));
             let mut marks = [
                 (r, end(r.into())),

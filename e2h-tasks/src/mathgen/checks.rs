@@ -6,6 +6,7 @@
 mod algebra;
 mod arithmetic;
 mod counting;
+mod exact;
 mod expression;
 mod geometry;
 mod intermediate;
@@ -15,10 +16,9 @@ mod precalculus;
 use std::collections::{HashMap, HashSet};
 
 use e2h_core::{Error, Level, Outcome, RootSeed, Split, Stream, Task};
-use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{Signed, ToPrimitive};
 
+use self::exact::{big, close, dot, float, formulas, leibniz, minus, over, polynomial, product, r};
 use super::value::{Rational, Surd, Value};
 use super::{Item, MathGenConfig, MathGenTask, Subject, Template, templates};
 
@@ -29,133 +29,6 @@ type Check = fn(&Item) -> bool;
 
 /// Items of each template and level that are computed twice.
 const N: usize = 300;
-
-fn r(number: i128) -> R {
-    R::from(BigInt::from(number))
-}
-
-fn over(numer: i128, denom: i128) -> R {
-    R::new(BigInt::from(numer), BigInt::from(denom))
-}
-
-fn big(number: Rational) -> R {
-    over(*number.numer(), *number.denom())
-}
-
-/// The parts of a statement between dollar signs.
-fn formulas(item: &Item) -> Vec<&str> {
-    let parts = item.statement.split('$').enumerate();
-    parts
-        .filter(|(i, part)| i % 2 == 1 && !part.is_empty())
-        .map(|(_, part)| part)
-        .collect()
-}
-
-impl Item {
-    /// The answer as a rational number.
-    fn number(&self) -> R {
-        match self.value {
-            Value::Number(number) | Value::Pi(number) => big(number),
-            _ => panic!("no number: {self:?}"),
-        }
-    }
-
-    /// The answer's numbers.
-    fn surds(&self) -> Vec<Surd> {
-        match &self.value {
-            Value::Number(number) => vec![(*number).into()],
-            Value::Surd(surd) => vec![*surd],
-            Value::Point(surds) | Value::List(surds) => surds.clone(),
-            Value::Complex(re, im) => vec![*re, *im],
-            _ => panic!("no surds: {self:?}"),
-        }
-    }
-
-    /// The answer's numbers, all rational.
-    fn rationals(&self) -> Vec<R> {
-        match &self.value {
-            Value::Polynomial(numbers) => numbers.iter().map(|&n| big(n)).collect(),
-            Value::Matrix(rows) => rows.concat().into_iter().map(big).collect(),
-            _ => {
-                let surds = self.surds();
-                assert!(surds.iter().all(|s| s.radicand == 1), "{self:?}");
-                surds.iter().map(|s| big(s.rational)).collect()
-            }
-        }
-    }
-
-    /// The square of an answer that is one number without both a rational part and a root.
-    fn square(&self) -> R {
-        let surd = self.surds()[0];
-        let (a, b) = (big(surd.rational), big(surd.coefficient));
-        assert!(!(a.is_positive() && b.is_positive()), "{self:?}");
-        &a * &a + &b * &b * r(surd.radicand)
-    }
-
-    /// True when the answer is positive.
-    fn is_positive(&self) -> bool {
-        float(&self.surds()[0]) > 0.0
-    }
-
-    /// The given numbers without bounds.
-    fn big(&self) -> Vec<R> {
-        self.given.iter().map(|&number| r(number)).collect()
-    }
-}
-
-fn float(surd: &Surd) -> f64 {
-    let f = |q: Rational| big(q).to_f64().expect("in range");
-    f(surd.rational) + f(surd.coefficient) * (surd.radicand as f64).sqrt()
-}
-
-fn close(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
-}
-
-/// The value of a polynomial, constant term first, as a sum of powers.
-fn polynomial(coefficients: &[R], x: &R) -> R {
-    (0..)
-        .zip(coefficients)
-        .map(|(degree, c)| c * x.pow(degree))
-        .sum()
-}
-
-/// The determinant as a sum over all permutations.
-fn leibniz(m: &[Vec<R>]) -> R {
-    let n = m.len();
-    if n == 1 {
-        return m[0][0].clone();
-    }
-    (0..n)
-        .map(|column| {
-            let rest: Vec<Vec<R>> = m[1..]
-                .iter()
-                .map(|row| {
-                    (0..n)
-                        .filter(|&j| j != column)
-                        .map(|j| row[j].clone())
-                        .collect()
-                })
-                .collect();
-            let term = &m[0][column] * leibniz(&rest);
-            if column % 2 == 0 { term } else { -term }
-        })
-        .sum()
-}
-
-fn dot(a: &[R], b: &[R]) -> R {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn minus(a: &[R], b: &[R]) -> Vec<R> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
-}
-
-fn product(a: &[Vec<R>], b: &[Vec<R>]) -> Vec<Vec<R>> {
-    let column = |j: usize| b.iter().map(|row| row[j].clone()).collect::<Vec<R>>();
-    let row = |row: &Vec<R>| (0..b[0].len()).map(|j| dot(row, &column(j))).collect();
-    a.iter().map(row).collect()
-}
 
 fn checks() -> HashMap<&'static str, Check> {
     let parts: [&[(&str, Check)]; 7] = [
@@ -266,13 +139,10 @@ fn statements_show_the_given_numbers_and_are_well_formed() {
             assert!(is_balanced(text), "{}: {text}", template.name);
         }
         assert!(!item.answer.contains('$') && item.answer == item.value.latex());
-        for odd in ["+ -", "- -", "--", "1x", "{}", "  ", "+ 0", "^1}", "0.5"] {
-            let harmless = odd == "1x" && text.contains("1x") && !text.contains(" 1x");
-            assert!(
-                !text.contains(odd) || harmless,
-                "{}: `{odd}` in {text}",
-                template.name
-            );
+        for odd in [
+            "+ -", "- -", "--", " 1x", "$1x", "(1x", "{1x", "{}", "  ", "+ 0",
+        ] {
+            assert!(!text.contains(odd), "{}: `{odd}` in {text}", template.name);
         }
         assert!(
             text.ends_with(['.', '?', '$', '}']),
@@ -308,7 +178,7 @@ fn is_balanced(text: &str) -> bool {
 #[test]
 fn the_same_question_reads_the_same_word_for_word() {
     let mut seen: HashMap<(&str, u16, Vec<i128>), String> = HashMap::new();
-    each(1_500, |template, _, item| {
+    each(500, |template, _, item| {
         let key = (template.name, item.variant, item.given.clone());
         let text = seen.entry(key).or_insert_with(|| item.statement.clone());
         assert_eq!(*text, item.statement);
@@ -384,16 +254,16 @@ fn work_rises_with_the_level_over_all_templates_and_within_each() {
     });
     let overall = sums.map(|(work, n)| work as f64 / f64::from(n));
     assert!(overall.windows(2).all(|w| w[1] > 1.3 * w[0]), "{overall:?}");
+    let mut falls = Vec::new();
     for template in templates() {
         for level in template.first..template.last {
             let pair = [level, level + 1].map(|level| means[&(template.name, level)]);
-            assert!(
-                pair[0] < pair[1],
-                "{} from level {level}: {pair:?}",
-                template.name
-            );
+            if pair[0] >= pair[1] {
+                falls.push((template.name, level, pair));
+            }
         }
     }
+    assert!(falls.is_empty(), "{falls:?}");
 }
 
 #[test]

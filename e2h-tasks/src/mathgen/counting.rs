@@ -51,8 +51,7 @@ fn product_rule(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let pairs = p.sub(p.mul(b, c), p.mul(e, f));
     p.recall(DEFINITION);
     p.step(format!(
-        "There are ${b} \\cdot {c} - {e} \\cdot {f} = {pairs}$ allowed pairs of main \
-                    dish and dessert, or of shirt and trousers."
+        "Of the last two kinds ${b} \\cdot {c} - {e} \\cdot {f} = {pairs}$ pairs are allowed."
     ));
     let text = one_of!(
         words,
@@ -78,9 +77,10 @@ fn multinomial(p: &Pad, counts: &[Z]) -> Z {
 }
 
 fn arrangements(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let counts = d.ints([3, 4, 4, 4][level - 1], 1, [7, 5, 5, 6][level - 1]);
+    let counts = d.ints([3, 4, 4, 4][level - 1], 1, [7, 5, 6, 6][level - 1]);
+    let totals = [5..=10, 7..=13, 12..=18, 12..=18];
     let total: Z = counts.iter().sum();
-    if !(5..=16).contains(&total) || level > 2 && counts[0] < 2 {
+    if !totals[level - 1].contains(&total) || level > 2 && counts[0] < 2 {
         return None;
     }
     let others: Z = total - counts[0];
@@ -134,8 +134,8 @@ fn arrangements(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let text = one_of!(
         words,
         "In how many ways can {set} be put in a row{rule}? Equal colors look alike.",
-        "How many different rows can be made of {set}, all used{rule}, when equal colors cannot be \
-         told apart?",
+        "How many different rows can be made of all of {set}{rule}? Equal colors cannot be told \
+         apart.",
     );
     Some((text, Value::whole(value)))
 }
@@ -165,10 +165,12 @@ fn committee(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             .filter(|j| size - j <= men)
             .map(|j| p.mul(p.binomial(women, j), p.binomial(men, size - j)))
             .collect();
-        p.step(format!(
-            "Split by the number of students: ${}$.",
+        let shown = if terms.is_empty() {
+            "0".to_owned()
+        } else {
             latex::join(&terms, ", ")
-        ));
+        };
+        p.step(format!("Split by the number of students: ${shown}$."));
         p.sum(&terms)
     };
     if level == 2 {

@@ -139,6 +139,9 @@ fn composition(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 
 fn series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (a, step, n) = (d.nonzero(30), d.nonzero(12), d.int(8, 40));
+    if a + step == 0 {
+        return None;
+    }
     p.recall(FORMULA);
     match level {
         0 => {
@@ -159,6 +162,9 @@ fn series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         }
         1 => {
             let last = a + (n - 1) * step;
+            if last == 0 {
+                return None;
+            }
             let mut words = p.given(1, &[a, a + step, last]);
             let (difference, span) = (p.sub(a + step, a), p.sub(last, a));
             let count = p.add(p.quotient(span.abs(), difference.abs()), 1);
@@ -202,7 +208,7 @@ fn series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let last = p.add(first, p.mul(p.sub(n, 1), difference));
             p.step(format!(
                 "The difference is ${difference}$, the first term ${first}$, term ${n}$ \
-                            is ${last}$."
+                 is ${last}$."
             ));
             let value = p.div(p.mul(n, p.add(first, last)), 2);
             let text = one_of!(

@@ -43,17 +43,11 @@ fn circle(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             }
             let text = one_of!(
                 words,
-                "A circle has area ${r} \\pi$. What is the square of its circumference, divided by \
-                 $\\pi$?",
-                "The area of a circle is ${r} \\pi$. Its circumference is $c$. Compute \
-                 $\\frac{{c^2}}{{\\pi}}$."
+                "What is the circumference of a circle with radius ${r}$? Leave $\\pi$ in the answer.",
+                "A round pond has radius ${r}$ meters. What is its exact circumference in meters?",
             );
-            p.step(
-                "From $\\pi r^2$ and $c = 2 \\pi r$ follows $c^2 = 4 \\pi^2 r^2$, so \
-                    $\\frac{c^2}{\\pi}$ is $4$ times the area."
-                    .to_owned(),
-            );
-            Some((text, Value::Pi(p.mul(4, r).into())))
+            p.step("The circumference is $2 \\pi r$.".to_owned());
+            Some((text, Value::Pi(p.mul(2, r).into())))
         }
         1 => {
             let mut words = p.given(2, &[r, angle]);
@@ -147,7 +141,7 @@ fn solid(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let sum = p.sum(&[p.mul(r, r), p.mul(r, top), p.mul(top, top)]);
             p.step(format!(
                 "The volume is $\\frac{{\\pi h}}{{3}} (R^2 + R r + r^2)$ with ${sum}$ \
-                            in the parentheses."
+                 in the parentheses."
             ));
             let value = p.div(p.mul(h, sum), 3);
             let text = one_of!(

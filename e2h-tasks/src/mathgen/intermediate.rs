@@ -142,7 +142,7 @@ fn logarithm_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             p.recall(FORMULA + THEOREM);
             p.step(format!(
                 "The product of the arguments is ${power}$: ${} = 0$; the smaller \
-                            solution makes the arguments negative.",
+                 solution makes the arguments negative.",
                 whole_polynomial(&[rest, sum, 1], "x")
             ));
             let [one, two] = [u, v].map(|shift| log(&whole_sum(&[(1, "x"), (shift, "")])));
@@ -170,8 +170,8 @@ fn radical_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 vec![value],
             )
         }
-        2 => {
-            let (a, b, c) = (d.nonzero(12), d.nonzero(60), d.nonzero(9));
+        3 => {
+            let (a, b, c) = (d.nonzero(20), d.nonzero(150), d.nonzero(15));
             words = p.given(2, &[a, b, c]);
             // (x + c)^2 = ax + b
             let (linear, rest) = (p.sub(p.mul(2, c), a), p.sub(p.mul(c, c), b));
@@ -201,7 +201,7 @@ fn radical_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             )
         }
         _ => {
-            let (m, n, x) = (d.int(1, 14), d.int(1, 14), d.int(-40, 60));
+            let (m, n, x) = (d.int(5, 40), d.int(5, 40), d.int(-99, 99));
             let (a, b, c) = (m * m - x, n * n - x, m + n);
             if m == n || a == 0 || b == 0 {
                 return None;
@@ -213,7 +213,7 @@ fn radical_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             p.recall(THEOREM);
             p.step(format!(
                 "The squares of the roots differ by ${}$, so the roots differ by ${}$, \
-                            and the first is ${}$.",
+                 and the first is ${}$.",
                 a - b,
                 fraction(difference),
                 fraction(first)
@@ -281,7 +281,7 @@ fn telescoping(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let value = p.sub(inverse(m), inverse(n + 1));
             p.step(format!(
                 "Each term is $\\frac{{1}}{{k}} - \\frac{{1}}{{k + 1}}$, so \
-                            $\\frac{{1}}{{{m}}} - \\frac{{1}}{{{}}}$ is left.",
+                 $\\frac{{1}}{{{m}}} - \\frac{{1}}{{{}}}$ is left.",
                 n + 1
             ));
             ("\\frac{1}{k(k + 1)}".to_owned(), vec![m, n], value)
@@ -293,7 +293,7 @@ fn telescoping(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 .collect();
             p.step(format!(
                 "${gap}$ terms stay at each end of the sum of $\\frac{{1}}{{k}} - \
-                            \\frac{{1}}{{k + {gap}}}$; divide by ${gap}$."
+                 \\frac{{1}}{{k + {gap}}}$; divide by ${gap}$."
             ));
             (
                 format!("\\frac{{1}}{{k(k + {gap})}}"),
@@ -314,7 +314,7 @@ fn telescoping(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             );
             p.step(format!(
                 "Each term is $\\frac{{1}}{{{}}}$ of $\\frac{{1}}{{{one}}} - \
-                            \\frac{{1}}{{{two}}}$, and two terms stay at each end.",
+                 \\frac{{1}}{{{two}}}$, and two terms stay at each end.",
                 a * gap
             ));
             (
@@ -400,22 +400,6 @@ fn infinite_series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             (text, value)
         }
         1 => {
-            let a = d.int(1, 12) * m * m;
-            let terms = [a, a * n / m, a * n * n / (m * m)];
-            let mut words = p.given(1, &terms);
-            let found = p.div(terms[1], terms[0]);
-            p.step(format!("The ratio is ${}$.", fraction(found)));
-            let value = p.div(Q::from(a), p.sub(Q::from(1), found));
-            let shown: Vec<String> = terms.iter().map(|&t| operand(t)).collect();
-            let shown = shown.join(" + ");
-            let text = one_of!(
-                words,
-                "What is the sum of the infinite geometric series ${shown} + \\cdots$?",
-                "Evaluate the infinite geometric series ${shown} + \\cdots$.",
-            );
-            (text, value)
-        }
-        _ => {
             let other = d.int(1, m as i64 - 1);
             if n < 1 || other == n {
                 return None;
@@ -434,6 +418,22 @@ fn infinite_series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 words,
                 "Compute $${sum}.$$",
                 "What is the value of $${sum}?$$"
+            );
+            (text, value)
+        }
+        _ => {
+            let a = d.int(1, 12) * m * m;
+            let terms = [a, a * n / m, a * n * n / (m * m)];
+            let mut words = p.given(1, &terms);
+            let found = p.div(terms[1], terms[0]);
+            p.step(format!("The ratio is ${}$.", fraction(found)));
+            let value = p.div(Q::from(a), p.sub(Q::from(1), found));
+            let shown: Vec<String> = terms.iter().map(|&t| operand(t)).collect();
+            let shown = shown.join(" + ");
+            let text = one_of!(
+                words,
+                "What is the sum of the infinite geometric series ${shown} + \\cdots$?",
+                "Evaluate the infinite geometric series ${shown} + \\cdots$.",
             );
             (text, value)
         }

@@ -37,11 +37,12 @@ fn shown(factors: &[(Z, usize)]) -> String {
 }
 
 fn gcd_lcm(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let g = d.int(2, [9, 12, 60][level]);
-    let (a, b) = (
-        g * d.int(2, [12, 15, 80][level]),
-        g * d.int(2, [12, 15, 80][level]),
+    let (g, low, high) = (
+        d.int(2, [9, 12, 99][level]),
+        [2, 2, 40][level],
+        [12, 15, 99][level],
     );
+    let (a, b) = (g * d.int(low, high), g * d.int(low, high));
     if a == b {
         return None;
     }
@@ -118,7 +119,7 @@ fn divisors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 .collect();
             p.step(
                 "A divisor of the square whose root is whole takes each prime an even number of \
-                    times."
+                 times."
                     .to_owned(),
             );
             let text = one_of!(
@@ -142,7 +143,7 @@ fn legendre(p: &Pad, mut n: Z, prime: Z) -> Z {
 }
 
 fn factorial_exponent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let n = d.int(30, [2_500, 900, 900, 900][level - 1]);
+    let n = d.int(30, [2_500, 900, 600, 2_500][level - 1]);
     p.recall([FORMULA, FORMULA, THEOREM, THEOREM][level - 1]);
     match level {
         1 => {
@@ -191,7 +192,7 @@ fn factorial_exponent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             Some((text, Value::whole(value)))
         }
         _ => {
-            let (k, prime) = (d.int(10, n as i64 - 10), d.pick(&[2, 3, 5]));
+            let (k, prime) = (d.int(10, n as i64 - 10), d.pick(&[2, 3]));
             let mut words = p.given(4, &[prime, n, k]);
             let [top, one, two] = [n, k, n - k].map(|n| legendre(p, n, prime));
             p.step(format!(

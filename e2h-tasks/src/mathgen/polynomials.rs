@@ -50,7 +50,8 @@ fn vertex(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 }
 
 fn root_sums(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let (a, b, c) = (d.nonzero(12), d.nonzero(12), d.nonzero(12));
+    let size = [12, 12, 20, 20][level - 1];
+    let (a, b, c) = (d.nonzero(size), d.nonzero(size), d.nonzero(size));
     p.recall(THEOREM);
     if level < 3 {
         let variant = [d.pick(&[0, 1]), 2][level - 1];
@@ -80,6 +81,7 @@ fn root_sums(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let variant = [d.pick(&[3, 4]), d.pick(&[5, 6])][level - 3];
     let mut words = p.given(variant, &[a, b, c]);
     let (e1, e2, e3) = (-a, b, -c);
+    p.recall(FORMULA);
     p.step(format!(
         "The elementary symmetric sums of the roots are ${e1}$, ${e2}$ and ${e3}$."
     ));
@@ -184,7 +186,7 @@ fn polynomial_remainder(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let slope = whole(p.div(p.sub(fb, fa), p.sub(b, a)))?;
     p.step(format!(
         "The divisor is zero at ${a}$ and ${b}$, where the dividend is ${fa}$ and \
-                    ${fb}$; the remainder is the line through these."
+         ${fb}$; the remainder is the line through these."
     ));
     let constant = p.sub(fa, p.mul(slope, a));
     let top = whole_sum(&[(lead, format!("x^{{{n}}}").as_str()), (shift, "")]);
@@ -256,7 +258,11 @@ fn partial_fractions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 }
 
 fn cubic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let r = d.nonzero(5);
+    let r = if level == 4 {
+        d.pick(&[-6, -5, -4, -3, 3, 4, 5, 6])
+    } else {
+        d.nonzero(5)
+    };
     let quadratic = match level {
         2 => {
             let (s, t) = (d.nonzero(6), d.nonzero(6));
@@ -266,7 +272,7 @@ fn cubic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let (a, b, c, e) = (d.int(2, 4), d.nonzero(5), d.int(1, 3), d.nonzero(5));
             vec![b * e, a * e + b * c, a * c]
         }
-        _ => vec![d.nonzero(9), d.nonzero(8), d.int(1, 4)],
+        _ => vec![d.nonzero(20), d.nonzero(20), d.int(2, 6)],
     };
     let free = Pad::default();
     let cubic = free.times(&quadratic, &[-r, 1]);

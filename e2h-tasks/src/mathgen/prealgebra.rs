@@ -95,12 +95,11 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let hundred = |n: Z| p.div(Q::from(n), 100.into());
     if level == 0 {
         let mut words = p.given(0, &[a, base]);
-        let value = p.mul(hundred(a), base.into());
+        let share = hundred(a);
+        let value = p.mul(share, base.into());
         p.step(format!(
-            "${a}\\%$ is ${}$, and ${} \\cdot {base} = {}$.",
-            fraction(hundred(a)),
-            fraction(hundred(a)),
-            fraction(value)
+            "${a}\\%$ is the fraction ${}$ of the whole.",
+            fraction(share)
         ));
         let text = one_of!(
             words,
@@ -369,29 +368,29 @@ fn repeating_decimal(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     p.recall(FORMULA);
     let first = p.div(x, nines);
     p.step(format!(
-        "${} = \\frac{{{x}}}{{{nines}}} = {}$.",
+        "${}$ is ${x}$ over ${nines}$, or ${}$ in lowest terms.",
         overline(x, length),
         fraction(first)
     ));
-    let (formula, given, value) = match level {
-        1 => (overline(x, length), vec![x], first),
-        2 => {
-            let lead = d.int(1, 9);
-            p.recall(DEFINITION);
-            let shown = format!("0.{lead}\\overline{{{x:0length$}}}");
-            (
-                shown,
-                vec![lead, x],
-                p.div(p.add(Q::from(lead), first), 10.into()),
-            )
-        }
-        _ => {
-            let second = p.div(y, 99);
-            p.step(format!("${} = {}$.", overline(y, 2), fraction(second)));
-            let shown = format!("{} \\cdot {}", overline(x, length), overline(y, 2));
-            (shown, vec![x, y], p.mul(first, second))
-        }
-    };
+    let (mut formula, mut given, mut value) = (overline(x, length), vec![x], first);
+    if level > 1 {
+        let lead = d.int(1, 9);
+        p.recall(DEFINITION);
+        formula = format!("0.{lead}\\overline{{{x:0length$}}}");
+        given.insert(0, lead);
+        value = p.div(p.add(Q::from(lead), first), 10.into());
+        p.step(format!(
+            "With the digit before it, ${formula} = {}$.",
+            fraction(value)
+        ));
+    }
+    if level > 2 {
+        let second = p.div(y, 99);
+        p.step(format!("${} = {}$.", overline(y, 2), fraction(second)));
+        formula = format!("{formula} \\cdot {}", overline(y, 2));
+        given.push(y);
+        value = p.mul(value, second);
+    }
     let mut words = p.given(variant, &given);
     let text = one_of!(
         words,

@@ -327,7 +327,8 @@ fn multiple_angle(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 }
 
 fn complex_power(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let (k, n) = (d.int(1, 4), d.int([7, 10][level - 3], [14, 20][level - 3]));
+    let k = d.int(1, [9, 6][level - 3]);
+    let n = d.int([4, 6][level - 3], [8, 11][level - 3]);
     let (s, t) = (d.pick(&[1, -1]), d.pick(&[1, -1]));
     let shape = if level == 3 { 0 } else { d.pick(&[1, 2]) };
     // The angle in the first quadrant, then reflected by the signs.
@@ -350,20 +351,21 @@ fn complex_power(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let turned = p.rem(p.mul(angle, n), 360);
     p.step(format!(
         "The number has size $\\sqrt{{{size}}}$ and angle ${angle}^\\circ$, its power \
-                    the angle ${turned}^\\circ$."
+         the angle ${turned}^\\circ$."
     ));
     let part = |unit: Surd| {
         p.recall(DEFINITION);
-        let unit = unit.scaled(p.mul(even, 1).into());
         if !odd {
-            return unit;
+            return unit.scaled(even.into());
         }
-        // sqrt(size) times a rational number or a multiple of one root.
+        // sqrt(size) times the unit is a rational number or a multiple of one root.
         let square =
             unit.rational * unit.rational + unit.coefficient * unit.coefficient * unit.radicand;
         let negative = unit.rational < Q::zero() || unit.coefficient < Q::zero();
-        let sign = if negative { -1 } else { 1 };
-        p.sqrt(p.mul(Q::from(size), square)).scaled(Q::from(sign))
+        let factor = if negative { -even } else { even };
+        let root = p.sqrt(p.mul(Q::from(size), square));
+        p.mul(root.rational + root.coefficient, even.into());
+        root.scaled(factor.into())
     };
     let value = Value::Complex(part(cosine(turned)), part(sine(turned)));
     let formula = match shape {

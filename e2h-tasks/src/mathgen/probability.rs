@@ -106,7 +106,7 @@ fn dice(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let both = p.sum(&rows);
             p.step(format!(
                 "Of the ${all}$ rolls with such a sum, ${both}$ show at least ${low}$ \
-                            on the first die."
+                 on the first die."
             ));
             let text = one_of!(
                 words,
@@ -261,7 +261,7 @@ fn expected_value(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         );
         return Some((text, Value::Number(p.div(sum, n))));
     }
-    let sides = d.ints(level, 3, [12, 6][level - 2]);
+    let sides = d.ints(level, [3, 5][level - 2], [8, 9][level - 2]);
     if level == 2 && sides[0] == sides[1] {
         return None;
     }

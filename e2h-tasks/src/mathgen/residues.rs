@@ -149,7 +149,7 @@ fn totient(p: &Pad, n: Z) -> Z {
 fn power_remainder(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (a, b) = (d.int(2, 60), d.int(2, 60));
     let (n, k) = (d.int(10, 99), d.int(10, 99));
-    let m = d.int(7, [30, 50, 99][level.clamp(2, 4) - 2]);
+    let m = d.int(7, [30, 50, 199][level.clamp(2, 4) - 2]);
     match level {
         1 => {
             let mut words = p.given(1, &[a, n]);
@@ -200,7 +200,7 @@ fn power_remainder(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let exponent = power(p, b, n, order);
             p.step(format!(
                 "By Euler's theorem the exponent counts modulo $\\varphi({m}) = \
-                            {order}$, where it is ${exponent}$."
+                 {order}$, where it is ${exponent}$."
             ));
             let value = power(p, a, exponent, m);
             let text = one_of!(
@@ -227,7 +227,7 @@ fn inverse(p: &Pad, a: Z, m: Z) -> Z {
 
 fn congruence(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     if level < 3 {
-        let m = d.int(11, [40, 400][level - 1]);
+        let m = d.int(11, [40, 150][level - 1]);
         let (a, b) = (d.int(2, 400).mod_floor(&m), d.int(1, 400).mod_floor(&m));
         if a < 2 || b == 0 || a.gcd(&m) != 1 {
             return None;
@@ -244,7 +244,7 @@ fn congruence(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         );
         return Some((text, Value::whole(value)));
     }
-    let moduli = d.ints(level - 1, 5, 25);
+    let moduli = d.ints(level - 1, 11, 40);
     let remainders: Vec<Z> = moduli.iter().map(|&m| d.int(1, m as i64 - 1)).collect();
     let coprime = (0..moduli.len()).all(|i| moduli[..i].iter().all(|m| m.gcd(&moduli[i]) == 1));
     if !coprime || !distinct(&remainders) {
@@ -270,7 +270,8 @@ fn congruence(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         .chunks(2)
         .map(|c| format!("${}$ when divided by ${}$", c[0], c[1]))
         .collect();
-    let parts = parts.join(", ");
+    let (last, first) = parts.split_last()?;
+    let parts = format!("{} and {last}", first.join(", "));
     let text = one_of!(
         words,
         "What is the smallest positive integer that leaves remainder {parts}?",

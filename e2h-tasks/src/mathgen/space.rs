@@ -34,7 +34,7 @@ fn cross<N: Exact>(p: &Pad, a: &[N], b: &[N]) -> Vec<N> {
 }
 
 fn vectors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let size = [12, 9, 7, 8, 9][level];
+    let size = [12, 9, 7, 6, 25][level];
     let mut draw = |n: usize| (0..n).map(|_| d.nonzero(size)).collect::<Vec<Z>>();
     let (a, b) = (draw(3), draw(3));
     p.recall([DEFINITION, FORMULA, FORMULA, THEOREM, 2 * THEOREM][level]);
@@ -130,7 +130,7 @@ fn cofactors(p: &Pad, m: &[Vec<Z>], rows: usize) -> Vec<Vec<Z>> {
 
 fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = if level < 3 { 2 } else { 3 };
-    let size = [12, 9, 9, 9, 5][level];
+    let size = [12, 6, 15, 12, 5][level];
     let mut draw = || {
         (0..n)
             .map(|_| (0..n).map(|_| d.nonzero(size)).collect::<Vec<Z>>())

@@ -66,7 +66,7 @@ fn right_triangle(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             p.recall(THEOREM);
             p.step(format!(
                 "Twice the area is ${a} \\cdot {b}$; divide it by the hypotenuse \
-                            $\\sqrt{{{square}}}$."
+                 $\\sqrt{{{square}}}$."
             ));
             let factor = p.div(Q::from(p.mul(a, b)), Q::from(square));
             let text = one_of!(
@@ -186,7 +186,7 @@ fn cevian(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let square = clean(p.mul(p.mul(b, c).into(), rest), 400)?;
             p.step(format!(
                 "The square of the bisector is $bc \\left( 1 - \\frac{{a^2}}{{(b + \
-                            c)^2}} \\right) = {}$.",
+                 c)^2}} \\right) = {}$.",
                 fraction(square)
             ));
             (
@@ -318,7 +318,8 @@ fn triangle_center(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     }
     let mut words = p.given(u16::try_from(level).ok()?, &g);
     p.recall(2 * THEOREM);
-    let rows = if level == 3 {
+    let circumscribed = level == 4;
+    let rows = if circumscribed {
         let norm = |i: usize| p.dot(&corners[i], &corners[i]);
         let (a, b, c) = (norm(0), norm(1), norm(2));
         let half = |x: Z| p.div(x, 2);
@@ -346,7 +347,7 @@ fn triangle_center(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return None;
     }
     let [a, b, c] = [point(&corners[0]), point(&corners[1]), point(&corners[2])];
-    let what = if level == 3 {
+    let what = if circumscribed {
         one_of!(
             words,
             "What is the center of the circle through",

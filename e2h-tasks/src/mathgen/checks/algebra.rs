@@ -159,7 +159,7 @@ fn inequality(item: &Item) -> bool {
             .any(|(low, high)| above(x, low, true) && above(x, high, false))
     };
     let mut points: Vec<R> = (-30..=30).map(|k| over(5 * k, 3)).collect();
-    points.extend((-16..=16).map(r));
+    points.extend((-33..=33).map(|k| over(k, 2)));
     for end in parts.iter().flat_map(|(low, high)| [low, high]) {
         if let End::Closed(bound) | End::Open(bound) = end {
             points.extend([-1, 0, 1].map(|shift| big(*bound) + over(shift, 9_973)));
@@ -169,7 +169,7 @@ fn inequality(item: &Item) -> bool {
 }
 
 fn expand(item: &Item) -> bool {
-    let text = formulas(item)[0];
+    let text = &formulas(item)[0];
     let degree = item.rationals().len() as i128;
     (-degree..=degree).map(r).all(|x| {
         let value = polynomial(&item.rationals(), &x);

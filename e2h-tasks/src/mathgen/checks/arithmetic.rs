@@ -18,8 +18,8 @@ pub(super) const CHECKS: [(&str, Check); 8] = [
 
 /// Reads the formula from the statement.
 fn written(item: &Item) -> bool {
-    let text = formulas(item)[0].trim_end_matches('.');
-    evaluate(text, &[]).expect("a formula") == item.number()
+    let text = &formulas(item)[0];
+    evaluate(text.trim_end_matches('.'), &[]).expect("a formula") == item.number()
 }
 
 fn percent(item: &Item) -> bool {
@@ -97,7 +97,10 @@ fn repeating_decimal(item: &Item) -> bool {
     let near = match level {
         1 => cut(item.given[0], length, ""),
         2 => cut(item.given[1], length, &item.given[0].to_string()),
-        _ => cut(item.given[0], length, "") * cut(item.given[1], 2, ""),
+        _ => {
+            let lead = item.given[0].to_string();
+            cut(item.given[1], length, &lead) * cut(item.given[2], 2, "")
+        }
     };
     (item.number() - near).abs() < over(1, 10_i128.pow(20))
 }

@@ -43,10 +43,8 @@ fn circle(item: &Item) -> bool {
     };
     let expected = match item.variant {
         0 => sector(g[0], 360.0),
-        1 => {
-            let radius = (g[0] * PI / sector(1.0, 360.0)).sqrt();
-            (2.0 * PI * radius).powi(2) / PI
-        }
+        // A circle is cut into thin triangles of height r over its circumference.
+        1 => 2.0 * sector(g[0], 360.0) / g[0],
         2 => sector(g[0], g[1]),
         _ => sector(g[1], g[2]) - sector(g[0], g[2]),
     };
@@ -186,7 +184,7 @@ fn point_line_distance(item: &Item) -> bool {
 fn triangle_center(item: &Item) -> bool {
     let (g, at) = (item.big(), item.rationals());
     let corner = |i: usize| [&g[2 * i], &g[2 * i + 1]];
-    if item.variant == 3 {
+    if item.variant == 4 {
         let square = |i: usize| (corner(i)[0] - &at[0]).pow(2) + (corner(i)[1] - &at[1]).pow(2);
         return square(0) == square(1) && square(1) == square(2) && square(0).is_positive();
     }
