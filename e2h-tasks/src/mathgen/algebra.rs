@@ -159,112 +159,33 @@ fn quadratic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     Some((text, value))
 }
 
+/// Formula, given numbers, solution set.
+type Inequality = (String, Vec<Z>, Vec<(End, End)>);
+
+fn end(strict: bool, bound: Q) -> End {
+    if strict {
+        End::Open(bound)
+    } else {
+        End::Closed(bound)
+    }
+}
+
+fn below(strict: bool) -> &'static str {
+    if strict { "<" } else { "\\le" }
+}
+
+fn above(strict: bool) -> &'static str {
+    if strict { ">" } else { "\\ge" }
+}
+
 fn inequality(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let strict = d.coin();
-    let end = |bound| {
-        if strict {
-            End::Open(bound)
-        } else {
-            End::Closed(bound)
-        }
-    };
-    let (below, above) = if strict { ("<", ">") } else { ("\\le", "\\ge") };
     p.recall([DEFINITION, FORMULA, THEOREM, THEOREM][level - 1]);
     let (formula, given, parts) = match level {
-        1 => {
-            let (a, b, c) = (d.nonzero(9), d.nonzero(20), d.nonzero(30));
-            let bound = clean(p.div(p.sub(c, b), a), 9)?;
-            p.step(format!("The two sides are equal at ${}$.", fraction(bound)));
-            let parts = if a > 0 {
-                (End::Infinite, end(bound))
-            } else {
-                (end(bound), End::Infinite)
-            };
-            (
-                format!("{} {below} {c}", whole_sum(&[(a, "x"), (b, "")])),
-                vec![a, b, c],
-                vec![parts],
-            )
-        }
-        2 => {
-            let (a, b, c) = (d.int(1, 9), d.nonzero(20), d.int(1, 30));
-            let (low, high) = (p.div(p.sub(-c, b), a), p.div(p.sub(c, b), a));
-            p.step(format!(
-                "The inside lies between $-{c}$ and ${c}$, so the ends are ${}$ and ${}$.",
-                fraction(low),
-                fraction(high)
-            ));
-            (
-                format!("|{}| {below} {c}", whole_sum(&[(a, "x"), (b, "")])),
-                vec![a, b, c],
-                vec![(end(low), end(high))],
-            )
-        }
-        3 => {
-            let (a, b, c, e) = (d.int(1, 5), d.nonzero(9), d.int(1, 5), d.nonzero(9));
-            let product = p.times(&[b, a], &[e, c]);
-            let mut roots = [p.div(-b, a), p.div(-e, c)];
-            roots.sort_unstable();
-            if roots[0] == roots[1] || product[1] == 0 {
-                return None;
-            }
-            p.step(format!(
-                "The left side is $({})({})$, zero at ${}$ and ${}$.",
-                whole_sum(&[(a, "x"), (b, "")]),
-                whole_sum(&[(c, "x"), (e, "")]),
-                fraction(roots[0]),
-                fraction(roots[1])
-            ));
-            let outside = vec![
-                (End::Infinite, end(roots[0])),
-                (end(roots[1]), End::Infinite),
-            ];
-            let given = vec![product[2], product[1], product[0]];
-            (
-                format!("{} {above} 0", whole_polynomial(&product, "x")),
-                given,
-                outside,
-            )
-        }
-        _ => {
-            let roots = [d.nonzero(15), d.nonzero(15), d.nonzero(15)];
-            let (r, s, pole) = (roots[0], roots[1], roots[2]);
-            if !distinct(&roots) || r + s == 0 {
-                return None;
-            }
-            let numerator = p.times(&[-r, 1], &[-s, 1]);
-            let discriminant = p.sub(p.mul(numerator[1], numerator[1]), p.mul(4, numerator[0]));
-            p.sqrt(discriminant);
-            p.step(format!(
-                "The numerator is zero at ${r}$ and ${s}$, the denominator at ${pole}$; \
-                 test one number of each part."
-            ));
-            let mut marks = [
-                (r, end(r.into())),
-                (s, end(s.into())),
-                (pole, End::Open(pole.into())),
-            ];
-            marks.sort_unstable_by_key(|mark| mark.0);
-            for test in [
-                marks[0].0 - 1,
-                marks[0].0 + 1,
-                marks[1].0 + 1,
-                marks[2].0 + 1,
-            ] {
-                p.product(&[p.sub(test, r), p.sub(test, s), p.sub(test, pole)]);
-            }
-            let formula = format!(
-                "\\frac{{{}}}{{{}}} {above} 0",
-                whole_polynomial(&numerator, "x"),
-                whole_polynomial(&[-pole, 1], "x")
-            );
-            let given = vec![numerator[1], numerator[0], -pole];
-            (
-                formula,
-                given,
-                vec![(marks[0].1, marks[1].1), (marks[2].1, End::Infinite)],
-            )
-        }
+        1 => linear_inequality(strict, d, p)?,
+        2 => absolute_inequality(strict, d, p)?,
+        3 => quadratic_inequality(strict, d, p)?,
+        _ => rational_inequality(strict, d, p)?,
     };
     let variant = u16::try_from(2 * level).ok()? + u16::from(strict);
     let mut words = p.given(variant, &given);
@@ -274,4 +195,111 @@ fn inequality(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         "For which real numbers $x$ is ${formula}$? Answer in interval notation.",
     );
     Some((text, Value::Intervals(parts)))
+}
+
+/// `a x + b` below `c`.
+fn linear_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequality> {
+    let (a, b, c) = (d.nonzero(9), d.nonzero(20), d.nonzero(30));
+    let bound = clean(p.div(p.sub(c, b), a), 9)?;
+    p.step(format!("The two sides are equal at ${}$.", fraction(bound)));
+    let parts = if a > 0 {
+        (End::Infinite, end(strict, bound))
+    } else {
+        (end(strict, bound), End::Infinite)
+    };
+    Some((
+        format!("{} {} {c}", whole_sum(&[(a, "x"), (b, "")]), below(strict)),
+        vec![a, b, c],
+        vec![parts],
+    ))
+}
+
+/// `|a x + b|` below `c`.
+fn absolute_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequality> {
+    let (a, b, c) = (d.int(1, 9), d.nonzero(20), d.int(1, 30));
+    let (low, high) = (p.div(p.sub(-c, b), a), p.div(p.sub(c, b), a));
+    p.step(format!(
+        "The inside lies between $-{c}$ and ${c}$, so the ends are ${}$ and ${}$.",
+        fraction(low),
+        fraction(high)
+    ));
+    Some((
+        format!(
+            "|{}| {} {c}",
+            whole_sum(&[(a, "x"), (b, "")]),
+            below(strict)
+        ),
+        vec![a, b, c],
+        vec![(end(strict, low), end(strict, high))],
+    ))
+}
+
+/// A quadratic above 0.
+fn quadratic_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequality> {
+    let (a, b, c, e) = (d.int(1, 5), d.nonzero(9), d.int(1, 5), d.nonzero(9));
+    let product = p.times(&[b, a], &[e, c]);
+    let mut roots = [p.div(-b, a), p.div(-e, c)];
+    roots.sort_unstable();
+    if roots[0] == roots[1] || product[1] == 0 {
+        return None;
+    }
+    p.step(format!(
+        "The left side is $({})({})$, zero at ${}$ and ${}$.",
+        whole_sum(&[(a, "x"), (b, "")]),
+        whole_sum(&[(c, "x"), (e, "")]),
+        fraction(roots[0]),
+        fraction(roots[1])
+    ));
+    let outside = vec![
+        (End::Infinite, end(strict, roots[0])),
+        (end(strict, roots[1]), End::Infinite),
+    ];
+    let given = vec![product[2], product[1], product[0]];
+    Some((
+        format!("{} {} 0", whole_polynomial(&product, "x"), above(strict)),
+        given,
+        outside,
+    ))
+}
+
+/// A quadratic over a linear factor above 0.
+fn rational_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequality> {
+    let roots = [d.nonzero(15), d.nonzero(15), d.nonzero(15)];
+    let (r, s, pole) = (roots[0], roots[1], roots[2]);
+    if !distinct(&roots) || r + s == 0 {
+        return None;
+    }
+    let numerator = p.times(&[-r, 1], &[-s, 1]);
+    let discriminant = p.sub(p.mul(numerator[1], numerator[1]), p.mul(4, numerator[0]));
+    p.sqrt(discriminant);
+    p.step(format!(
+        "The numerator is zero at ${r}$ and ${s}$, the denominator at ${pole}$; \
+         test one number of each part."
+    ));
+    let mut marks = [
+        (r, end(strict, r.into())),
+        (s, end(strict, s.into())),
+        (pole, End::Open(pole.into())),
+    ];
+    marks.sort_unstable_by_key(|mark| mark.0);
+    for test in [
+        marks[0].0 - 1,
+        marks[0].0 + 1,
+        marks[1].0 + 1,
+        marks[2].0 + 1,
+    ] {
+        p.product(&[p.sub(test, r), p.sub(test, s), p.sub(test, pole)]);
+    }
+    let formula = format!(
+        "\\frac{{{}}}{{{}}} {} 0",
+        whole_polynomial(&numerator, "x"),
+        whole_polynomial(&[-pole, 1], "x"),
+        above(strict)
+    );
+    let given = vec![numerator[1], numerator[0], -pole];
+    Some((
+        formula,
+        given,
+        vec![(marks[0].1, marks[1].1), (marks[2].1, End::Infinite)],
+    ))
 }

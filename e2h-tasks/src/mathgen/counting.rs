@@ -270,18 +270,20 @@ fn grid_paths(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     }
 }
 
+/// The number of lists of `k` nonnegative integers with sum `rest`.
+fn solutions(p: &Pad, rest: Z, k: Z) -> Z {
+    if rest < 0 {
+        return 0;
+    }
+    p.binomial(rest + k - 1, k - 1)
+}
+
 fn integer_solutions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = d.int(12, 40);
     let bounds = d.ints(3, 1, [9, 12, 15][level - 2]);
     let (a, b, c) = (bounds[0], bounds[1], bounds[2]);
     p.recall(FORMULA);
-    let count = |rest: Z, k: Z| {
-        if rest < 0 {
-            0
-        } else {
-            p.binomial(rest + k - 1, k - 1)
-        }
-    };
+    let count = |rest: Z, k: Z| solutions(p, rest, k);
     match level {
         2 => {
             let rest = p.sub(n, p.sum(&bounds));
@@ -322,39 +324,42 @@ fn integer_solutions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             );
             Some((text, Value::whole(p.sub(all, over))))
         }
-        _ => {
-            if a + b + c <= n || a.max(b).max(c) > n {
-                return None;
-            }
-            let mut words = p.given(4, &[n, a, b, c]);
-            p.recall(2 * THEOREM);
-            let mut value = count(n, 3);
-            for subset in 1..8 {
-                let over: Vec<Z> = (0..3)
-                    .filter(|i| subset >> i & 1 == 1)
-                    .map(|i| bounds[i] + 1)
-                    .collect();
-                let term = count(p.sub(n, p.sum(&over)), 3);
-                value = if over.len() % 2 == 1 {
-                    p.sub(value, term)
-                } else {
-                    p.add(value, term)
-                };
-            }
-            p.step(
-                "Take away the solutions that break an upper bound, by inclusion and exclusion."
-                    .to_owned(),
-            );
-            let text = one_of!(
-                words,
-                "How many triples of nonnegative integers $(x, y, z)$ with $x + y + z = {n}$ \
-                 satisfy $x \\le {a}$, $y \\le {b}$ and $z \\le {c}$?",
-                "A boat takes ${n}$ equal crates from three piles of ${a}$, ${b}$ and ${c}$ \
-                 crates. In how many ways can the numbers taken from each pile be chosen?",
-            );
-            Some((text, Value::whole(value)))
-        }
+        _ => bounded_solutions(n, &bounds, p),
     }
+}
+
+/// Solutions with an upper bound for each unknown.
+fn bounded_solutions(n: Z, bounds: &[Z], p: &Pad) -> Made {
+    let (a, b, c) = (bounds[0], bounds[1], bounds[2]);
+    if a + b + c <= n || a.max(b).max(c) > n {
+        return None;
+    }
+    let mut words = p.given(4, &[n, a, b, c]);
+    p.recall(2 * THEOREM);
+    let mut value = solutions(p, n, 3);
+    for subset in 1..8 {
+        let over: Vec<Z> = (0..3)
+            .filter(|i| subset >> i & 1 == 1)
+            .map(|i| bounds[i] + 1)
+            .collect();
+        let term = solutions(p, p.sub(n, p.sum(&over)), 3);
+        value = if over.len() % 2 == 1 {
+            p.sub(value, term)
+        } else {
+            p.add(value, term)
+        };
+    }
+    p.step(
+        "Take away the solutions that break an upper bound, by inclusion and exclusion.".to_owned(),
+    );
+    let text = one_of!(
+        words,
+        "How many triples of nonnegative integers $(x, y, z)$ with $x + y + z = {n}$ \
+         satisfy $x \\le {a}$, $y \\le {b}$ and $z \\le {c}$?",
+        "A boat takes ${n}$ equal crates from three piles of ${a}$, ${b}$ and ${c}$ \
+         crates. In how many ways can the numbers taken from each pile be chosen?",
+    );
+    Some((text, Value::whole(value)))
 }
 
 fn multiples(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {

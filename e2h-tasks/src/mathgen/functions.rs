@@ -182,45 +182,50 @@ fn series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             );
             Some((text, Value::Number(value)))
         }
-        2 => {
-            let (a, r, n) = (d.int(1, 20), d.pick(&[-3, -2, 2, 3, 4, 5]), d.int(5, 8));
-            let mut words = p.given(2, &[a, r, n]);
-            let power = p.pow(r, usize::try_from(n).ok()?);
-            let value = whole(p.mul(Q::from(a), p.div(p.sub(power, 1), p.sub(r, 1))))?;
-            p.step(format!(
-                "The sum is $\\frac{{a (r^n - 1)}}{{r - 1}}$ with $r^n = {power}$."
-            ));
-            let text = one_of!(
-                words,
-                "A geometric series has first term ${a}$ and common ratio ${r}$. What is the sum \
-                 of its first ${n}$ terms?",
-                "Find the sum of the first ${n}$ terms of the geometric sequence with first term \
-                 ${a}$ and ratio ${r}$.",
-            );
-            Some((text, Value::whole(value)))
-        }
-        _ => {
-            let (i, j) = (d.int(2, 9), d.int(10, 25));
-            let (x, y) = (a + (i - 1) * step, a + (j - 1) * step);
-            let mut words = p.given(3, &[i, x, j, y, n]);
-            let difference = whole(p.div(p.sub(y, x), p.sub(j, i)))?;
-            let first = p.sub(x, p.mul(p.sub(i, 1), difference));
-            let last = p.add(first, p.mul(p.sub(n, 1), difference));
-            p.step(format!(
-                "The difference is ${difference}$, the first term ${first}$, term ${n}$ \
-                 is ${last}$."
-            ));
-            let value = p.div(p.mul(n, p.add(first, last)), 2);
-            let text = one_of!(
-                words,
-                "In an arithmetic sequence term number ${i}$ is ${x}$ and term number ${j}$ is \
-                 ${y}$. What is the sum of the first ${n}$ terms?",
-                "An arithmetic sequence $a_1, a_2, \\ldots$ has $a_{{{i}}} = {x}$ and $a_{{{j}}} = \
-                 {y}$. Find $a_1 + a_2 + \\cdots + a_{{{n}}}$.",
-            );
-            Some((text, Value::Number(value)))
-        }
+        2 => geometric_series(d, p),
+        _ => series_of_two_terms(a, step, n, d, p),
     }
+}
+
+/// The sum of an arithmetic series of which two terms are known.
+fn series_of_two_terms(a: Z, step: Z, n: Z, d: &mut Draw<'_>, p: &Pad) -> Made {
+    let (i, j) = (d.int(2, 9), d.int(10, 25));
+    let (x, y) = (a + (i - 1) * step, a + (j - 1) * step);
+    let mut words = p.given(3, &[i, x, j, y, n]);
+    let difference = whole(p.div(p.sub(y, x), p.sub(j, i)))?;
+    let first = p.sub(x, p.mul(p.sub(i, 1), difference));
+    let last = p.add(first, p.mul(p.sub(n, 1), difference));
+    p.step(format!(
+        "The difference is ${difference}$, the first term ${first}$, term ${n}$ \
+         is ${last}$."
+    ));
+    let value = p.div(p.mul(n, p.add(first, last)), 2);
+    let text = one_of!(
+        words,
+        "In an arithmetic sequence term number ${i}$ is ${x}$ and term number ${j}$ is \
+         ${y}$. What is the sum of the first ${n}$ terms?",
+        "An arithmetic sequence $a_1, a_2, \\ldots$ has $a_{{{i}}} = {x}$ and $a_{{{j}}} = \
+         {y}$. Find $a_1 + a_2 + \\cdots + a_{{{n}}}$.",
+    );
+    Some((text, Value::Number(value)))
+}
+
+fn geometric_series(d: &mut Draw<'_>, p: &Pad) -> Made {
+    let (a, r, n) = (d.int(1, 20), d.pick(&[-3, -2, 2, 3, 4, 5]), d.int(5, 8));
+    let mut words = p.given(2, &[a, r, n]);
+    let power = p.pow(r, usize::try_from(n).ok()?);
+    let value = whole(p.mul(Q::from(a), p.div(p.sub(power, 1), p.sub(r, 1))))?;
+    p.step(format!(
+        "The sum is $\\frac{{a (r^n - 1)}}{{r - 1}}$ with $r^n = {power}$."
+    ));
+    let text = one_of!(
+        words,
+        "A geometric series has first term ${a}$ and common ratio ${r}$. What is the sum \
+         of its first ${n}$ terms?",
+        "Find the sum of the first ${n}$ terms of the geometric sequence with first term \
+         ${a}$ and ratio ${r}$.",
+    );
+    Some((text, Value::whole(value)))
 }
 
 fn expand(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {

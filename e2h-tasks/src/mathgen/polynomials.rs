@@ -116,59 +116,71 @@ fn root_sums(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 }
 
 fn polynomial_remainder(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    if level < 2 {
-        let coefficients: Vec<Z> = (0..level + 3).map(|_| d.nonzero(9)).collect();
-        let at = d.nonzero(4);
-        let given: Vec<Z> = coefficients.iter().rev().copied().chain([-at]).collect();
-        let mut words = p.given(0, &given);
-        p.recall(FORMULA);
-        let value = p.horner(&coefficients, at);
-        p.step(format!(
-            "By the remainder theorem it is the value at $x = {at}$."
-        ));
-        let (top, bottom) = (
-            whole_polynomial(&coefficients, "x"),
-            whole_polynomial(&[-at, 1], "x"),
-        );
-        let text = one_of!(
-            words,
-            "What is the remainder when ${top}$ is divided by ${bottom}$?",
-            "Find the remainder of the division $({top}) \\div ({bottom})$.",
-        );
-        return Some((text, Value::whole(value)));
+    match level {
+        0 | 1 => remainder_by_linear(level + 2, d, p),
+        2 => remainder_by_quadratic(d, p),
+        _ => remainder_of_power(d, p),
     }
-    if level == 2 {
-        let mut rest: Vec<Z> = (0..4).map(|_| d.nonzero(9)).collect();
-        let divisor = [d.nonzero(9), d.nonzero(5), 1];
-        let given: Vec<Z> = rest
-            .iter()
-            .rev()
-            .copied()
-            .chain([divisor[1], divisor[0]])
-            .collect();
-        let mut words = p.given(1, &given);
-        p.recall(FORMULA);
-        let top = whole_polynomial(&rest, "x");
-        while rest.len() > 2 {
-            let lead = rest.pop()?;
-            let at = rest.len() - 2;
-            for (i, &c) in divisor.iter().take(2).enumerate() {
-                rest[at + i] = p.sub(rest[at + i], p.mul(lead, c));
-            }
-            p.step(format!(
-                "Take away ${}$ times the divisor; ${}$ is left.",
-                whole_polynomial(&[&vec![0; at][..], &[lead]].concat(), "x"),
-                whole_polynomial(&rest, "x")
-            ));
+}
+
+fn remainder_by_linear(degree: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
+    let coefficients: Vec<Z> = (0..=degree).map(|_| d.nonzero(9)).collect();
+    let at = d.nonzero(4);
+    let given: Vec<Z> = coefficients.iter().rev().copied().chain([-at]).collect();
+    let mut words = p.given(0, &given);
+    p.recall(FORMULA);
+    let value = p.horner(&coefficients, at);
+    p.step(format!(
+        "By the remainder theorem it is the value at $x = {at}$."
+    ));
+    let (top, bottom) = (
+        whole_polynomial(&coefficients, "x"),
+        whole_polynomial(&[-at, 1], "x"),
+    );
+    let text = one_of!(
+        words,
+        "What is the remainder when ${top}$ is divided by ${bottom}$?",
+        "Find the remainder of the division $({top}) \\div ({bottom})$.",
+    );
+    Some((text, Value::whole(value)))
+}
+
+/// Long division of a cubic.
+fn remainder_by_quadratic(d: &mut Draw<'_>, p: &Pad) -> Made {
+    let mut rest: Vec<Z> = (0..4).map(|_| d.nonzero(9)).collect();
+    let divisor = [d.nonzero(9), d.nonzero(5), 1];
+    let given: Vec<Z> = rest
+        .iter()
+        .rev()
+        .copied()
+        .chain([divisor[1], divisor[0]])
+        .collect();
+    let mut words = p.given(1, &given);
+    p.recall(FORMULA);
+    let top = whole_polynomial(&rest, "x");
+    while rest.len() > 2 {
+        let lead = rest.pop()?;
+        let at = rest.len() - 2;
+        for (i, &c) in divisor.iter().take(2).enumerate() {
+            rest[at + i] = p.sub(rest[at + i], p.mul(lead, c));
         }
-        let bottom = whole_polynomial(&divisor, "x");
-        let text = one_of!(
-            words,
-            "What is the remainder when ${top}$ is divided by ${bottom}$?",
-            "Find the polynomial remainder of the division $({top}) \\div ({bottom})$.",
-        );
-        return Some((text, Value::Polynomial(rationals(&rest))));
+        p.step(format!(
+            "Take away ${}$ times the divisor; ${}$ is left.",
+            whole_polynomial(&[&vec![0; at][..], &[lead]].concat(), "x"),
+            whole_polynomial(&rest, "x")
+        ));
     }
+    let bottom = whole_polynomial(&divisor, "x");
+    let text = one_of!(
+        words,
+        "What is the remainder when ${top}$ is divided by ${bottom}$?",
+        "Find the polynomial remainder of the division $({top}) \\div ({bottom})$.",
+    );
+    Some((text, Value::Polynomial(rationals(&rest))))
+}
+
+/// The remainder of `lead x^n + shift` by a product of two linear factors.
+fn remainder_of_power(d: &mut Draw<'_>, p: &Pad) -> Made {
     let (n, a, b) = (d.int(5, 10), d.nonzero(4), d.nonzero(4));
     let (lead, shift) = (d.int(1, 5), d.nonzero(9));
     if a >= b {

@@ -44,7 +44,7 @@ fn dice(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         0 => {
             let mut words = p.given(0, &[a, b, sum]);
             let ways = (1..=a).filter(|x| (1..=b).contains(&(sum - x))).count() as Z;
-            let value = p.div(p.mul(ways, 1), p.mul(a, b));
+            let value = p.div(ways, p.mul(a, b));
             p.step(format!(
                 "${ways}$ of the ${a} \\cdot {b}$ rolls have this sum."
             ));
@@ -71,55 +71,60 @@ fn dice(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             );
             Some((text, Value::Number(value)))
         }
-        2 => {
-            let c = d.int(4, 8);
-            let sum = d.int(6, (a + b + c) as i64 - 4);
-            let mut words = p.given(2, &[a, b, c, sum]);
-            let cases: Vec<Z> = (1..=c)
-                .map(|z| (1..=a).filter(|x| (1..=b).contains(&(sum - z - x))).count() as Z)
-                .collect();
-            let ways = p.sum(&cases);
-            p.recall(cases.len() as u64);
-            p.step(format!(
-                "Split by the third die: ${}$ ways.",
-                latex::join(&cases, " + ")
-            ));
-            let value = p.div(ways, p.product(&[a, b, c]));
-            let text = one_of!(
-                words,
-                "Three fair dice with ${a}$, ${b}$ and ${c}$ sides, numbered from $1$ up, are \
-                 rolled. What is the probability that the sum is ${sum}$?",
-                "Numbers are drawn at random from $1$ to ${a}$, from $1$ to ${b}$ and from $1$ to \
-                 ${c}$. What is the probability that the three add up to ${sum}$?",
-            );
-            Some((text, Value::Number(value)))
-        }
-        _ => {
-            let low = d.int(2, a as i64);
-            let mut words = p.given(3, &[a, b, sum, low]);
-            p.recall(FORMULA + THEOREM);
-            let all = rolls(p, a, b, |x| x >= sum);
-            let rows: Vec<Z> = (low..=a)
-                .map(|x| (1..=b).filter(|y| x + y >= sum).count() as Z)
-                .filter(|&n| n > 0)
-                .collect();
-            let both = p.sum(&rows);
-            p.step(format!(
-                "Of the ${all}$ rolls with such a sum, ${both}$ show at least ${low}$ \
-                 on the first die."
-            ));
-            let text = one_of!(
-                words,
-                "A first fair die has ${a}$ sides and a second one ${b}$, numbered from $1$ up. \
-                 Both are rolled, and the sum is at least ${sum}$. Given this, what is the \
-                 probability that the first die shows ${low}$ or more?",
-                "A number $x$ is drawn at random from $1$ to ${a}$ and a number $y$ from $1$ to \
-                 ${b}$. Given that $x + y \\ge {sum}$, what is the probability that $x \\ge \
-                 {low}$?",
-            );
-            Some((text, Value::Number(p.div(both, all))))
-        }
+        2 => three_dice(a, b, d, p),
+        _ => dice_given_the_sum(a, b, sum, d, p),
     }
+}
+
+fn three_dice(a: Z, b: Z, d: &mut Draw<'_>, p: &Pad) -> Made {
+    let c = d.int(4, 8);
+    let sum = d.int(6, (a + b + c) as i64 - 4);
+    let mut words = p.given(2, &[a, b, c, sum]);
+    let cases: Vec<Z> = (1..=c)
+        .map(|z| (1..=a).filter(|x| (1..=b).contains(&(sum - z - x))).count() as Z)
+        .collect();
+    let ways = p.sum(&cases);
+    p.recall(cases.len() as u64);
+    p.step(format!(
+        "Split by the third die: ${}$ ways.",
+        latex::join(&cases, " + ")
+    ));
+    let value = p.div(ways, p.product(&[a, b, c]));
+    let text = one_of!(
+        words,
+        "Three fair dice with ${a}$, ${b}$ and ${c}$ sides, numbered from $1$ up, are \
+         rolled. What is the probability that the sum is ${sum}$?",
+        "Numbers are drawn at random from $1$ to ${a}$, from $1$ to ${b}$ and from $1$ to \
+         ${c}$. What is the probability that the three add up to ${sum}$?",
+    );
+    Some((text, Value::Number(value)))
+}
+
+/// The chance of a large first number, given that the sum is large.
+fn dice_given_the_sum(a: Z, b: Z, sum: Z, d: &mut Draw<'_>, p: &Pad) -> Made {
+    let low = d.int(2, a as i64);
+    let mut words = p.given(3, &[a, b, sum, low]);
+    p.recall(FORMULA + THEOREM);
+    let all = rolls(p, a, b, |x| x >= sum);
+    let rows: Vec<Z> = (low..=a)
+        .map(|x| (1..=b).filter(|y| x + y >= sum).count() as Z)
+        .filter(|&n| n > 0)
+        .collect();
+    let both = p.sum(&rows);
+    p.step(format!(
+        "Of the ${all}$ rolls with such a sum, ${both}$ show at least ${low}$ \
+         on the first die."
+    ));
+    let text = one_of!(
+        words,
+        "A first fair die has ${a}$ sides and a second one ${b}$, numbered from $1$ up. \
+         Both are rolled, and the sum is at least ${sum}$. Given this, what is the \
+         probability that the first die shows ${low}$ or more?",
+        "A number $x$ is drawn at random from $1$ to ${a}$ and a number $y$ from $1$ to \
+         ${b}$. Given that $x + y \\ge {sum}$, what is the probability that $x \\ge \
+         {low}$?",
+    );
+    Some((text, Value::Number(p.div(both, all))))
 }
 
 fn draw_balls(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {

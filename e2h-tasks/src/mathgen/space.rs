@@ -39,56 +39,64 @@ fn vectors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (a, b) = (draw(3), draw(3));
     p.recall([DEFINITION, FORMULA, FORMULA, THEOREM, 2 * THEOREM][level]);
     let variant = u16::try_from(level).ok()?;
-    if level < 3 {
-        let mut words = p.given(variant, &[&a[..], &b].concat());
-        let (u, v) = (column(&a), column(&b));
-        return match level {
-            0 => {
-                p.step("Multiply entry by entry and add.".to_owned());
-                let text = one_of!(
-                    words,
-                    "Compute the dot product of ${u}$ and ${v}$.",
-                    "What is ${u} \\cdot {v}$?"
-                );
-                Some((text, Value::whole(p.dot(&a, &b))))
-            }
-            1 => {
-                let product: Vec<Vec<Q>> =
-                    cross(p, &a, &b).iter().map(|&x| vec![x.into()]).collect();
-                p.step("Each entry is a two by two determinant.".to_owned());
-                let text = one_of!(
-                    words,
-                    "Compute ${u} \\times {v}$.",
-                    "What is the cross product of ${u}$ and ${v}$, in this order?"
-                );
-                Some((text, Value::Matrix(product)))
-            }
-            _ => {
-                let factor = p.div(p.dot(&a, &b), p.dot(&b, &b));
-                p.step(format!(
-                    "The factor is $\\frac{{a \\cdot b}}{{b \\cdot b}} = {}$.",
-                    fraction(factor)
-                ));
-                let value = b.iter().map(|&x| vec![p.mul(factor, x.into())]).collect();
-                let text = one_of!(
-                    words,
-                    "Find the projection of ${u}$ onto ${v}$.",
-                    "What vector results when ${u}$ is projected onto the line spanned by ${v}$?"
-                );
-                Some((text, Value::Matrix(value)))
-            }
-        };
+    match level {
+        0..=2 => two_vectors(variant, &a, &b, p),
+        _ => points_in_space(variant, [&a, &b, &draw(3), &draw(3)], p),
     }
-    let (c, e) = (draw(3), draw(3));
-    let side = |to: &[Z]| -> Vec<Z> { to.iter().zip(&a).map(|(&t, &s)| p.sub(t, s)).collect() };
-    let normal = cross(p, &side(&b), &side(&c));
+}
+
+/// Dot product, cross product or projection.
+fn two_vectors(variant: u16, a: &[Z], b: &[Z], p: &Pad) -> Made {
+    let mut words = p.given(variant, &[a, b].concat());
+    let (u, v) = (column(a), column(b));
+    match variant {
+        0 => {
+            p.step("Multiply entry by entry and add.".to_owned());
+            let text = one_of!(
+                words,
+                "Compute the dot product of ${u}$ and ${v}$.",
+                "What is ${u} \\cdot {v}$?"
+            );
+            Some((text, Value::whole(p.dot(a, b))))
+        }
+        1 => {
+            let product: Vec<Vec<Q>> = cross(p, a, b).iter().map(|&x| vec![x.into()]).collect();
+            p.step("Each entry is a two by two determinant.".to_owned());
+            let text = one_of!(
+                words,
+                "Compute ${u} \\times {v}$.",
+                "What is the cross product of ${u}$ and ${v}$, in this order?"
+            );
+            Some((text, Value::Matrix(product)))
+        }
+        _ => {
+            let factor = p.div(p.dot(a, b), p.dot(b, b));
+            p.step(format!(
+                "The factor is $\\frac{{a \\cdot b}}{{b \\cdot b}} = {}$.",
+                fraction(factor)
+            ));
+            let value = b.iter().map(|&x| vec![p.mul(factor, x.into())]).collect();
+            let text = one_of!(
+                words,
+                "Find the projection of ${u}$ onto ${v}$.",
+                "What vector results when ${u}$ is projected onto the line spanned by ${v}$?"
+            );
+            Some((text, Value::Matrix(value)))
+        }
+    }
+}
+
+/// The area of a triangle or the volume of a tetrahedron.
+fn points_in_space(variant: u16, [a, b, c, e]: [&[Z]; 4], p: &Pad) -> Made {
+    let side = |to: &[Z]| -> Vec<Z> { to.iter().zip(a).map(|(&t, &s)| p.sub(t, s)).collect() };
+    let normal = cross(p, &side(b), &side(c));
     p.step(format!(
         "The cross product of two edges is ${}$.",
         column(&normal)
     ));
-    let [pa, pb, pc, pe] = [&a, &b, &c, &e].map(|x| point(x));
-    if level == 3 {
-        let mut words = p.given(variant, &[&a[..], &b, &c].concat());
+    let [pa, pb, pc, pe] = [a, b, c, e].map(point);
+    if variant == 3 {
+        let mut words = p.given(variant, &[a, b, c].concat());
         let square = p.dot(&normal, &normal);
         if square == 0 {
             return None;
@@ -101,8 +109,8 @@ fn vectors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         );
         return Some((text, Value::surd(p.sqrt(Ratio::new(square, 4)))));
     }
-    let mut words = p.given(variant, &[&a[..], &b, &c, &e].concat());
-    let volume = p.dot(&normal, &side(&e));
+    let mut words = p.given(variant, &[a, b, c, e].concat());
+    let volume = p.dot(&normal, &side(e));
     if volume == 0 {
         return None;
     }
@@ -128,6 +136,38 @@ fn cofactors(p: &Pad, m: &[Vec<Z>], rows: usize) -> Vec<Vec<Z>> {
         .collect()
 }
 
+fn determinant_of_two(p: &Pad, a: &[Vec<Z>]) -> Z {
+    p.sub(p.mul(a[0][0], a[1][1]), p.mul(a[0][1], a[1][0]))
+}
+
+/// The inverse of a 2 by 2 matrix; `None` for a singular one.
+fn inverse_of_two(p: &Pad, a: &[Vec<Z>]) -> Option<Vec<Vec<Q>>> {
+    let determinant = Some(determinant_of_two(p, a)).filter(|&det| det != 0)?;
+    p.step(format!(
+        "The determinant is ${determinant}$; swap the diagonal, negate the rest and divide."
+    ));
+    let over = |x: Z| p.div(x, determinant);
+    Some(vec![
+        vec![over(a[1][1]), over(-a[0][1])],
+        vec![over(-a[1][0]), over(a[0][0])],
+    ])
+}
+
+/// The inverse of a 3 by 3 matrix of small determinant; `None` for others.
+fn inverse_of_three(p: &Pad, a: &[Vec<Z>]) -> Option<Vec<Vec<Q>>> {
+    let all = cofactors(p, a, 3);
+    let determinant = Some(p.dot(&a[0], &all[0])).filter(|det| (1..=9).contains(&det.abs()))?;
+    p.recall(THEOREM);
+    p.step(format!(
+        "The determinant is ${determinant}$; divide the transposed cofactors by it."
+    ));
+    Some(
+        (0..3)
+            .map(|i| (0..3).map(|j| p.div(all[j][i], determinant)).collect())
+            .collect(),
+    )
+}
+
 fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = if level < 3 { 2 } else { 3 };
     let size = [12, 6, 15, 12, 5][level];
@@ -146,11 +186,10 @@ fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     };
     let mut words = p.given(u16::try_from(level).ok()?, &given);
     p.recall(if level < 2 { DEFINITION } else { FORMULA });
-    let two = |p: &Pad| p.sub(p.mul(a[0][0], a[1][1]), p.mul(a[0][1], a[1][0]));
     let value = match level {
         0 => {
             p.step("Multiply along the diagonals and subtract.".to_owned());
-            Value::whole(two(p))
+            Value::whole(determinant_of_two(p, &a))
         }
         1 => {
             p.step("Each entry is a row times a column.".to_owned());
@@ -161,17 +200,7 @@ fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                     .collect(),
             )
         }
-        2 => {
-            let determinant = Some(two(p)).filter(|&det| det != 0)?;
-            p.step(format!(
-                "The determinant is ${determinant}$; swap the diagonal, negate the rest and divide."
-            ));
-            let over = |x: Z| p.div(x, determinant);
-            Value::Matrix(vec![
-                vec![over(a[1][1]), over(-a[0][1])],
-                vec![over(-a[1][0]), over(a[0][0])],
-            ])
-        }
+        2 => Value::Matrix(inverse_of_two(p, &a)?),
         3 => {
             let row = cofactors(p, &a, 1).concat();
             p.step(format!(
@@ -180,20 +209,7 @@ fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             ));
             Value::whole(p.dot(&a[0], &row))
         }
-        _ => {
-            let all = cofactors(p, &a, 3);
-            let determinant =
-                Some(p.dot(&a[0], &all[0])).filter(|det| (1..=9).contains(&det.abs()))?;
-            p.recall(THEOREM);
-            p.step(format!(
-                "The determinant is ${determinant}$; divide the transposed cofactors by it."
-            ));
-            Value::Matrix(
-                (0..3)
-                    .map(|i| (0..3).map(|j| p.div(all[j][i], determinant)).collect())
-                    .collect(),
-            )
-        }
+        _ => Value::Matrix(inverse_of_three(p, &a)?),
     };
     let text = match level {
         0 | 3 => one_of!(
