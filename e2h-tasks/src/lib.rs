@@ -4,6 +4,7 @@ pub mod format;
 
 pub mod blocksworld;
 pub mod countdown;
+pub mod mathgen;
 
 pub mod data;
 pub mod label;
