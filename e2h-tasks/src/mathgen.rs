@@ -34,7 +34,6 @@ mod counting;
 mod draw;
 mod functions;
 mod geometry;
-mod grade;
 mod intermediate;
 mod latex;
 mod number_theory;
@@ -62,7 +61,7 @@ use serde::{Deserialize, Serialize};
 pub use template::{Item, Subject, Template, templates};
 pub use value::{End, Rational, Surd, Value};
 
-use crate::format;
+use crate::{format, math};
 
 /// The name under which generated rows are filed.
 pub const NAME: &str = "math-gen";
@@ -87,11 +86,7 @@ pub struct MathGenConfig {
 
 impl Default for MathGenConfig {
     fn default() -> Self {
-        Self {
-            subjects: Subject::ALL.to_vec(),
-            format_weight: 0.1,
-            correct_weight: 0.9,
-        }
+        Self { subjects: Subject::ALL.to_vec(), format_weight: 0.1, correct_weight: 0.9 }
     }
 }
 
@@ -102,26 +97,16 @@ impl MathGenConfig {
         let mut check = |holds: bool, name: &str, got: String, expected: &str| {
             if !holds {
                 let (name, expected) = (name.to_owned(), expected.to_owned());
-                problems.push(Error::OutOfRange {
-                    name,
-                    got,
-                    expected,
-                });
+                problems.push(Error::OutOfRange { name, got, expected });
             }
         };
         let subjects = &self.subjects;
         let once = (1..subjects.len()).all(|i| !subjects[..i].contains(&subjects[i]));
         let expected = "one subject or more, none twice";
-        check(
-            once && !subjects.is_empty(),
-            "subjects",
-            format!("{subjects:?}"),
-            expected,
-        );
-        for (name, weight) in [
-            ("format_weight", self.format_weight),
-            ("correct_weight", self.correct_weight),
-        ] {
+        check(once && !subjects.is_empty(), "subjects", format!("{subjects:?}"), expected);
+        for (name, weight) in
+            [("format_weight", self.format_weight), ("correct_weight", self.correct_weight)]
+        {
             let holds = weight.is_finite() && weight >= 0.0;
             check(holds, name, weight.to_string(), "finite and at least 0");
         }
@@ -148,10 +133,8 @@ impl MathGenTask {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let level = |level| LevelSpec {
-            label: format!("level {}", level + 1),
-            ood: level + 1 == N_LEVELS,
-        };
+        let level =
+            |level| LevelSpec { label: format!("level {}", level + 1), ood: level + 1 == N_LEVELS };
         let served = |level| {
             templates()
                 .filter(|t| t.serves(Level(level)) && config.subjects.contains(&t.subject))
@@ -204,10 +187,7 @@ fn row(level: Level, item: Item) -> Problem {
         question: item.statement.into(),
         answer: item.answer.into(),
         solution: Some(item.steps.into()),
-        extra: extra
-            .map(|(key, value)| (key.to_owned(), value))
-            .into_iter()
-            .collect(),
+        extra: extra.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
     }
 }
 
@@ -262,29 +242,25 @@ impl Task for MathGenTask {
                 return Score::new(self.weights(0.0, 0.0), Outcome::BadFormat, fault.reason());
             }
         };
-        match text(&problem.answer, "answer").map(|gold| grade::grade(gold, answer)) {
-            Ok(true) => Score::new(
-                self.weights(1.0, 1.0),
-                Outcome::Correct,
-                "equals the answer",
-            ),
-            Ok(false) => Score::new(self.weights(1.0, 0.0), Outcome::Wrong, "is not the answer"),
-            Err(error) => Score::unverifiable(error.to_string()),
-        }
+        judged(problem, answer, |correct| self.weights(1.0, correct))
     }
 
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
-        let part = |value| {
-            vec![RewardPart::new(
-                "correct",
-                value,
-                self.config.correct_weight,
-            )]
-        };
-        match text(&problem.answer, "answer").map(|gold| grade::grade(gold, answer)) {
-            Ok(true) => Score::new(part(1.0), Outcome::Correct, "equals the answer"),
-            Ok(false) => Score::new(part(0.0), Outcome::Wrong, "is not the answer"),
-            Err(error) => Score::unverifiable(error.to_string()),
-        }
+        let weight = self.config.correct_weight;
+        judged(problem, answer, |correct| vec![RewardPart::new("correct", correct, weight)])
+    }
+}
+
+/// The grader's verdict, with the parts for an answer that is right (1) or wrong (0).
+fn judged(problem: &Problem, answer: &str, parts: impl Fn(f64) -> Vec<RewardPart>) -> Score {
+    let gold = match text(&problem.answer, "answer") {
+        Ok(gold) => gold,
+        Err(error) => return Score::unverifiable(error.to_string()),
+    };
+    let verdict = math::grade(gold, answer);
+    match verdict.outcome {
+        math::Outcome::Equal => Score::new(parts(1.0), Outcome::Correct, verdict.reason),
+        math::Outcome::Different => Score::new(parts(0.0), Outcome::Wrong, verdict.reason),
+        math::Outcome::Unverifiable => Score::unverifiable(verdict.reason),
     }
 }

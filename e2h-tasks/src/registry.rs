@@ -71,6 +71,30 @@ pub fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|(name, _)| *name).collect()
 }
 
+/// The names of all tasks: the presets, the generator of math problems, and the tasks of published rows.
+pub fn task_names() -> Vec<&'static str> {
+    crate::data::known::names().collect()
+}
+
+/// The task of a name of [`task_names`].
+///
+/// # Errors
+/// [`OutOfRange`](Error::OutOfRange) with the known names and the nearest one.
+pub fn task(name: &str) -> Result<Box<dyn Task>, Error> {
+    crate::data::known::build(name).ok_or_else(|| unknown(name, &task_names()))
+}
+
+/// The error for a name that is not among the known ones.
+pub(crate) fn unknown(name: &str, known: &[&str]) -> Error {
+    let distance = |other: &&&str| strsim::damerau_levenshtein(name, other);
+    let nearest = known.iter().min_by_key(distance).copied().unwrap_or_default();
+    Error::OutOfRange {
+        name: "task".to_owned(),
+        got: format!("`{name}`"),
+        expected: format!("one of {} (did you mean `{nearest}`?)", known.join(", ")),
+    }
+}
+
 impl TaskConfig {
     /// The preset of a name.
     ///
@@ -86,13 +110,7 @@ impl TaskConfig {
         if let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) {
             return Ok(preset());
         }
-        let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
-        let nearest = names().into_iter().min_by_key(distance).unwrap_or_default();
-        Err(Error::OutOfRange {
-            name: "task".to_owned(),
-            got: format!("`{name}`"),
-            expected: format!("one of {} (did you mean `{nearest}`?)", names().join(", ")),
-        })
+        Err(unknown(name, &names()))
     }
 
     /// The task.

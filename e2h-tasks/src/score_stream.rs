@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::data::known::{KnownTasks, build};
 use crate::data::lines::{Line, LineReader, MAX_LINE_BYTES};
 use crate::format;
+use crate::registry::unknown;
 use row::{Row, Said};
 
 /// The name that asks for a verdict on the format alone.
@@ -219,16 +220,6 @@ impl Default for Scorer {
 }
 
 /// The error of the registry for a name that it does not know, with the nearest one.
-fn unknown(name: &str, known: &[&str]) -> Error {
-    let distance = |other: &&&str| strsim::damerau_levenshtein(name, other);
-    let nearest = known.iter().min_by_key(distance).copied().unwrap_or_default();
-    Error::OutOfRange {
-        name: "task".to_owned(),
-        got: format!("`{name}`"),
-        expected: format!("one of {} (did you mean `{nearest}`?)", known.join(", ")),
-    }
-}
-
 fn score_format(completion: &str) -> Score {
     let part = |value| vec![RewardPart::new("format", value, 1.0)];
     match format::answer(completion) {

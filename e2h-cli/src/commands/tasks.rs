@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 
 use e2h_core::{Error, Level, RootSeed, Split, Task};
-use e2h_tasks::registry::{TaskConfig, names};
+use e2h_tasks::registry;
 use e2h_tasks::score_stream::{BadLine, ScoreOptions, Scorer, score_stream};
 use serde_json::{Value, json};
 
@@ -31,15 +31,14 @@ pub(crate) fn first_problem(problems: Vec<Error>) -> Failure {
 }
 
 fn named(name: &str) -> Outcome<Box<dyn Task>> {
-    let config = TaskConfig::named(name).map_err(|error| {
+    registry::task(name).map_err(|error| {
         Failure::usage(error).hint("`e2h tasks list` shows the tasks and their levels")
-    })?;
-    config.task().map_err(first_problem)
+    })
 }
 
 fn list(as_json: bool) -> Outcome {
     let mut rows = Vec::new();
-    for name in names() {
+    for name in registry::task_names() {
         let task = named(name)?;
         let levels: Vec<Value> = task
             .levels()

@@ -99,6 +99,7 @@ fn tasks_are_listed_shown_and_generated() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     assert!(ok(folder.path(), &["tasks", "list"]).contains("countdown-nano"));
     assert!(ok(folder.path(), &["tasks", "show", "blocksworld"]).contains("level 4: 8 actions"));
+    assert!(ok(folder.path(), &["tasks", "show", "math-gen"]).contains("level 4: "));
     let args = ["tasks", "gen", "countdown", "--level", "1", "-n", "5", "--split", "test"];
     let rows = ok(folder.path(), &args);
     assert_eq!(rows, ok(folder.path(), &args));

@@ -1,19 +1,28 @@
 //! Every task that can judge a row, built once and looked up by name: those of the registry, and those whose
-//! problems come from files only.
+//! problems come from files or from the generator of math problems.
 
 use std::collections::BTreeMap;
 
 use e2h_core::Task;
 
 use crate::math::{AquaTask, Gsm8kTask, MathTask};
+use crate::mathgen::{MathGenConfig, MathGenTask};
 use crate::registry::{self, TaskConfig};
 
-/// The tasks whose problems come from files only.
-const OF_ROWS: [&str; 3] = ["math", "gsm8k", "aqua"];
+/// The tasks that are not presets of the registry: they are not played by the small models.
+const OTHERS: [&str; 4] = ["math-gen", "math", "gsm8k", "aqua"];
 
-/// The task of a preset of the registry, or of rows; `None` for any other name.
+/// The name of every task.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    registry::names().into_iter().chain(OTHERS)
+}
+
+/// The task of that name.
 pub(crate) fn build(name: &str) -> Option<Box<dyn Task>> {
     match name {
+        "math-gen" => MathGenTask::new(MathGenConfig::default())
+            .ok()
+            .map(|task| -> Box<dyn Task> { Box::new(task) }),
         "math" => Some(Box::new(MathTask::new())),
         "gsm8k" => Some(Box::new(Gsm8kTask::new())),
         "aqua" => Some(Box::new(AquaTask::new())),
@@ -21,13 +30,12 @@ pub(crate) fn build(name: &str) -> Option<Box<dyn Task>> {
     }
 }
 
-/// The presets of the registry, and the math tasks.
+/// Every task, by name.
 pub(crate) struct KnownTasks(BTreeMap<&'static str, Box<dyn Task>>);
 
 impl KnownTasks {
     pub(crate) fn new() -> Self {
-        let names = registry::names().into_iter().chain(OF_ROWS);
-        Self(names.filter_map(|name| Some((name, build(name)?))).collect())
+        Self(names().filter_map(|name| Some((name, build(name)?))).collect())
     }
 
     /// The names, in alphabetical order.

@@ -32,17 +32,10 @@ fn linear_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(u16::try_from(level).ok()?, &g);
     let x = words.word(&["x", "y", "t", "n"]);
     let (left, right, a, b) = match level {
-        0 => (
-            whole_sum(&[(g[0], x), (g[1], "")]),
-            g[2].to_string(),
-            g[0],
-            p.sub(g[2], g[1]),
-        ),
+        0 => (whole_sum(&[(g[0], x), (g[1], "")]), g[2].to_string(), g[0], p.sub(g[2], g[1])),
         1 => {
-            let (left, right) = (
-                whole_sum(&[(g[0], x), (g[1], "")]),
-                whole_sum(&[(g[2], x), (g[3], "")]),
-            );
+            let (left, right) =
+                (whole_sum(&[(g[0], x), (g[1], "")]), whole_sum(&[(g[2], x), (g[3], "")]));
             (left, right, p.sub(g[0], g[2]), p.sub(g[3], g[1]))
         }
         _ => {
@@ -58,10 +51,7 @@ fn linear_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return None;
     }
     let value = clean(p.div(b, a), [1, 9, 12][level])?;
-    p.step(format!(
-        "Collect the terms: ${} = {b}$.",
-        whole_sum(&[(a, x)])
-    ));
+    p.step(format!("Collect the terms: ${} = {b}$.", whole_sum(&[(a, x)])));
     let text = one_of!(
         words,
         "Solve for ${x}$: ${left} = {right}$.",
@@ -75,9 +65,7 @@ fn linear_system(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = if level < 3 { 2 } else { 3 };
     let size = [3, 9, 4, 9][level - 1];
     let solution: Vec<Z> = (0..n).map(|_| d.nonzero(9)).collect();
-    let rows: Vec<Vec<Z>> = (0..n)
-        .map(|_| (0..n).map(|_| d.nonzero(size)).collect())
-        .collect();
+    let rows: Vec<Vec<Z>> = (0..n).map(|_| (0..n).map(|_| d.nonzero(size)).collect()).collect();
     let full = |row: &Vec<Z>| {
         let right: Z = row.iter().zip(&solution).map(|(a, x)| a * x).sum();
         [&row[..], &[right]].concat()
@@ -132,9 +120,7 @@ fn quadratic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     }
     let mut words = p.given(0, &[a, b, c]);
     p.recall(FORMULA);
-    p.step(format!(
-        "The discriminant is ${discriminant}$; apply the quadratic formula."
-    ));
+    p.step(format!("The discriminant is ${discriminant}$; apply the quadratic formula."));
     if level == 3 {
         p.recall(FORMULA);
         p.step(format!("Its root is ${}$.", Value::surd(root).latex()));
@@ -163,11 +149,7 @@ fn quadratic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 type Inequality = (String, Vec<Z>, Vec<(End, End)>);
 
 fn end(strict: bool, bound: Q) -> End {
-    if strict {
-        End::Open(bound)
-    } else {
-        End::Closed(bound)
-    }
+    if strict { End::Open(bound) } else { End::Closed(bound) }
 }
 
 fn below(strict: bool) -> &'static str {
@@ -224,11 +206,7 @@ fn absolute_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequa
         fraction(high)
     ));
     Some((
-        format!(
-            "|{}| {} {c}",
-            whole_sum(&[(a, "x"), (b, "")]),
-            below(strict)
-        ),
+        format!("|{}| {} {c}", whole_sum(&[(a, "x"), (b, "")]), below(strict)),
         vec![a, b, c],
         vec![(end(strict, low), end(strict, high))],
     ))
@@ -250,16 +228,10 @@ fn quadratic_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequ
         fraction(roots[0]),
         fraction(roots[1])
     ));
-    let outside = vec![
-        (End::Infinite, end(strict, roots[0])),
-        (end(strict, roots[1]), End::Infinite),
-    ];
+    let outside =
+        vec![(End::Infinite, end(strict, roots[0])), (end(strict, roots[1]), End::Infinite)];
     let given = vec![product[2], product[1], product[0]];
-    Some((
-        format!("{} {} 0", whole_polynomial(&product, "x"), above(strict)),
-        given,
-        outside,
-    ))
+    Some((format!("{} {} 0", whole_polynomial(&product, "x"), above(strict)), given, outside))
 }
 
 /// A quadratic over a linear factor above 0.
@@ -276,18 +248,10 @@ fn rational_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequa
         "The numerator is zero at ${r}$ and ${s}$, the denominator at ${pole}$; \
          test one number of each part."
     ));
-    let mut marks = [
-        (r, end(strict, r.into())),
-        (s, end(strict, s.into())),
-        (pole, End::Open(pole.into())),
-    ];
+    let mut marks =
+        [(r, end(strict, r.into())), (s, end(strict, s.into())), (pole, End::Open(pole.into()))];
     marks.sort_unstable_by_key(|mark| mark.0);
-    for test in [
-        marks[0].0 - 1,
-        marks[0].0 + 1,
-        marks[1].0 + 1,
-        marks[2].0 + 1,
-    ] {
+    for test in [marks[0].0 - 1, marks[0].0 + 1, marks[1].0 + 1, marks[2].0 + 1] {
         p.product(&[p.sub(test, r), p.sub(test, s), p.sub(test, pole)]);
     }
     let formula = format!(
@@ -297,9 +261,5 @@ fn rational_inequality(strict: bool, d: &mut Draw<'_>, p: &Pad) -> Option<Inequa
         above(strict)
     );
     let given = vec![numerator[1], numerator[0], -pole];
-    Some((
-        formula,
-        given,
-        vec![(marks[0].1, marks[1].1), (marks[2].1, End::Infinite)],
-    ))
+    Some((formula, given, vec![(marks[0].1, marks[1].1), (marks[2].1, End::Infinite)]))
 }

@@ -44,13 +44,8 @@ fn checks() -> HashMap<&'static str, Check> {
 }
 
 fn stream(name: &str, level: u16) -> Stream {
-    RootSeed(5).stream(
-        "mathgen/checks",
-        &[
-            u64::from(level),
-            e2h_core::stable_hash("t", name.as_bytes()),
-        ],
-    )
+    RootSeed(5)
+        .stream("mathgen/checks", &[u64::from(level), e2h_core::stable_hash("t", name.as_bytes())])
 }
 
 /// `n` items of each template at each of its levels.
@@ -75,11 +70,7 @@ fn every_answer_is_found_again_by_a_second_method() {
     let checks = checks();
     assert_eq!(checks.len(), templates().count());
     each(N, |template, level, item| {
-        assert!(
-            checks[template.name](item),
-            "{} of level {level}: {item:#?}",
-            template.name
-        );
+        assert!(checks[template.name](item), "{} of level {level}: {item:#?}", template.name);
     });
 }
 
@@ -99,25 +90,15 @@ fn a_wrong_answer_is_found_out_by_the_second_method() {
             Value::Complex(re, im) => Value::Complex(shift(re), *im),
             Value::Polynomial(c) => Value::Polynomial(c.iter().map(|c| c + one).collect()),
             Value::Matrix(rows) => Value::Matrix(
-                rows.iter()
-                    .map(|row| row.iter().map(|c| c + one).collect())
-                    .collect(),
+                rows.iter().map(|row| row.iter().map(|c| c + one).collect()).collect(),
             ),
-            Value::Numeral { digits, base } => Value::Numeral {
-                digits: [&digits[..], &[1]].concat(),
-                base: *base,
-            },
+            Value::Numeral { digits, base } => {
+                Value::Numeral { digits: [&digits[..], &[1]].concat(), base: *base }
+            }
             Value::Intervals(parts) => Value::Intervals(parts[1..].to_vec()),
         };
-        let item = Item {
-            value: wrong,
-            ..item.clone()
-        };
-        assert!(
-            !checks[template.name](&item),
-            "{} of level {level}: {item:#?}",
-            template.name
-        );
+        let item = Item { value: wrong, ..item.clone() };
+        assert!(!checks[template.name](&item), "{} of level {level}: {item:#?}", template.name);
     });
 }
 
@@ -125,10 +106,8 @@ fn a_wrong_answer_is_found_out_by_the_second_method() {
 fn statements_show_the_given_numbers_and_are_well_formed() {
     each(100, |template, _, item| {
         let text = &item.statement;
-        let digits: Vec<&str> = text
-            .split(|c: char| !c.is_ascii_digit())
-            .filter(|word| !word.is_empty())
-            .collect();
+        let digits: Vec<&str> =
+            text.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty()).collect();
         let mut shown: Vec<i128> = digits.iter().map(|d| d.parse().expect("digits")).collect();
         for number in item.given.iter().map(|n| n.abs()).filter(|&n| n > 1) {
             let at = shown.iter().position(|&n| n == number);
@@ -139,16 +118,10 @@ fn statements_show_the_given_numbers_and_are_well_formed() {
             assert!(is_balanced(text), "{}: {text}", template.name);
         }
         assert!(!item.answer.contains('$') && item.answer == item.value.latex());
-        for odd in [
-            "+ -", "- -", "--", " 1x", "$1x", "(1x", "{1x", "{}", "  ", "+ 0",
-        ] {
+        for odd in ["+ -", "- -", "--", " 1x", "$1x", "(1x", "{1x", "{}", "  ", "+ 0"] {
             assert!(!text.contains(odd), "{}: `{odd}` in {text}", template.name);
         }
-        assert!(
-            text.ends_with(['.', '?', '$', '}']),
-            "{}: {text}",
-            template.name
-        );
+        assert!(text.ends_with(['.', '?', '$', '}']), "{}: {text}", template.name);
     });
 }
 
@@ -162,11 +135,7 @@ fn is_balanced(text: &str) -> bool {
         }
     }
     let count = |word: &str| text.matches(word).count();
-    let pairs = [
-        ("\\begin{", "\\end{"),
-        ("\\left(", "\\right)"),
-        ("\\left[", "\\right]"),
-    ];
+    let pairs = [("\\begin{", "\\end{"), ("\\left(", "\\right)"), ("\\left[", "\\right]")];
     let sized = count("\\left(") + count("\\left[") == count("\\right)") + count("\\right]");
     depth == 0
         && count("$").is_multiple_of(2)
@@ -194,11 +163,7 @@ fn numbers_stay_far_from_the_bounds_of_128_bits() {
             Value::Polynomial(n) => n.clone(),
             Value::Matrix(rows) => rows.concat(),
             Value::Intervals(_) | Value::Numeral { .. } => Vec::new(),
-            _ => item
-                .surds()
-                .iter()
-                .flat_map(|s| [s.rational, s.coefficient])
-                .collect(),
+            _ => item.surds().iter().flat_map(|s| [s.rational, s.coefficient]).collect(),
         };
         let small = |n: &Rational| n.numer().abs() < bound && *n.denom() < bound;
         assert!(all.iter().all(small), "{}: {}", template.name, item.answer);
@@ -211,16 +176,10 @@ fn there_are_templates_for_every_level_of_every_subject() {
     let names: HashSet<&str> = templates().map(|t| t.name).collect();
     assert_eq!(names.len(), templates().count());
     for subject in Subject::ALL {
-        assert!(
-            templates().filter(|t| t.subject == subject).count() >= 5,
-            "{subject}"
-        );
+        assert!(templates().filter(|t| t.subject == subject).count() >= 5, "{subject}");
         for level in 0..5 {
             let mut served = templates().filter(|t| t.subject == subject && t.serves(Level(level)));
-            assert!(
-                served.next().is_some(),
-                "{subject} has nothing for level {level}"
-            );
+            assert!(served.next().is_some(), "{subject} has nothing for level {level}");
         }
     }
     for level in 0..5 {
@@ -237,10 +196,7 @@ fn the_kinds_of_answers_are_mixed() {
         *kinds.entry(item.value.kind()).or_default() += 1;
     }
     assert_eq!(kinds.len(), 11, "{kinds:?}");
-    assert!(
-        kinds.values().all(|&count| 2 * count < usize::from(n)),
-        "{kinds:?}"
-    );
+    assert!(kinds.values().all(|&count| 2 * count < usize::from(n)), "{kinds:?}");
 }
 
 #[test]
@@ -271,19 +227,9 @@ fn at_least_95_of_100_statements_of_a_level_are_different() {
     let task = task();
     for level in 0..5 {
         let mut rng = RootSeed(3).stream("distinct", &[u64::from(level)]);
-        let draw = |_| {
-            task.generate(Level(level), Split::Train, &mut rng)
-                .expect("a problem")
-        };
-        let texts: HashSet<String> = (0..2_000)
-            .map(draw)
-            .map(|p| p.question.to_string())
-            .collect();
-        assert!(
-            texts.len() >= 1_900,
-            "level {level}: {} of 2,000",
-            texts.len()
-        );
+        let draw = |_| task.generate(Level(level), Split::Train, &mut rng).expect("a problem");
+        let texts: HashSet<String> = (0..2_000).map(draw).map(|p| p.question.to_string()).collect();
+        assert!(texts.len() >= 1_900, "level {level}: {} of 2,000", texts.len());
     }
 }
 
@@ -292,12 +238,7 @@ fn the_same_stream_gives_the_same_problems_and_the_splits_are_disjoint() {
     let task = task();
     let draw = |split, level: u16| -> Vec<_> {
         let mut rng = RootSeed(9).stream("split", &[u64::from(level)]);
-        (0..300)
-            .map(|_| {
-                task.generate(Level(level), split, &mut rng)
-                    .expect("a problem")
-            })
-            .collect()
+        (0..300).map(|_| task.generate(Level(level), split, &mut rng).expect("a problem")).collect()
     };
     for level in 0..5 {
         let (train, test) = (draw(Split::Train, level), draw(Split::Test, level));
@@ -316,16 +257,11 @@ fn the_same_stream_gives_the_same_problems_and_the_splits_are_disjoint() {
 fn the_answer_scores_in_full_and_others_do_not() {
     let (task, mut rng) = (task(), RootSeed(2).stream("score", &[]));
     for i in 0..500 {
-        let problem = task
-            .generate(Level(i % 5), Split::Test, &mut rng)
-            .expect("a problem");
+        let problem = task.generate(Level(i % 5), Split::Test, &mut rng).expect("a problem");
         let answer = problem.answer.as_str().expect("a text");
         let frame = |answer: &str| format!(" so</think>\n<answer> {answer} </answer>");
         let right = task.score(&problem, &frame(answer));
-        assert!(
-            right.is_correct() && (right.reward - 1.0).abs() < 1e-12,
-            "{problem:?}"
-        );
+        assert!(right.is_correct() && (right.reward - 1.0).abs() < 1e-12, "{problem:?}");
         assert!(task.score_answer(&problem, answer).is_correct());
         let wrong = task.score(&problem, &frame(&format!("{answer} + 1")));
         assert_eq!(wrong.outcome, Outcome::Wrong);
@@ -338,36 +274,19 @@ fn the_answer_scores_in_full_and_others_do_not() {
 #[test]
 fn prompts_end_in_the_common_prefix_and_malformed_rows_are_named() {
     let (task, mut rng) = (task(), RootSeed(2).stream("prompt", &[]));
-    let mut problem = task
-        .generate(Level(2), Split::Train, &mut rng)
-        .expect("a problem");
+    let mut problem = task.generate(Level(2), Split::Train, &mut rng).expect("a problem");
     let prompt = task.prompt(&problem).expect("well formed");
-    assert_eq!(
-        prompt.assistant_prefix,
-        "Let me solve this step by step.\n<think>"
-    );
+    assert_eq!(prompt.assistant_prefix, "Let me solve this step by step.\n<think>");
     assert!(
         prompt.system.is_some()
-            && prompt
-                .user
-                .starts_with(problem.question.as_str().expect("text"))
+            && prompt.user.starts_with(problem.question.as_str().expect("text"))
     );
     problem.answer = 3.into();
-    assert!(matches!(
-        task.score_answer(&problem, "3").outcome,
-        Outcome::Unverifiable { .. }
-    ));
+    assert!(matches!(task.score_answer(&problem, "3").outcome, Outcome::Unverifiable { .. }));
     problem.question = 3.into();
     assert!(task.prompt(&problem).is_err() && task.canonical(&problem).is_err());
     let error = task.generate(Level(5), Split::Train, &mut rng);
-    assert!(matches!(
-        error,
-        Err(Error::NoSuchLevel {
-            level: 5,
-            last: 4,
-            ..
-        })
-    ));
+    assert!(matches!(error, Err(Error::NoSuchLevel { level: 5, last: 4, .. })));
 }
 
 #[test]
@@ -380,17 +299,12 @@ fn subjects_can_be_chosen_and_bad_choices_are_refused() {
         let task = MathGenTask::new(config(&[subject])).expect("valid");
         let mut rng = RootSeed(4).stream("subject", &[]);
         for level in 0..5 {
-            assert_eq!(
-                task.item(Level(level), &mut rng).expect("an item").subject,
-                subject
-            );
+            assert_eq!(task.item(Level(level), &mut rng).expect("an item").subject, subject);
         }
     }
     assert!(MathGenTask::new(config(&[])).is_err());
-    let bad = MathGenConfig {
-        format_weight: f64::NAN,
-        ..config(&[Subject::Algebra, Subject::Algebra])
-    };
+    let bad =
+        MathGenConfig { format_weight: f64::NAN, ..config(&[Subject::Algebra, Subject::Algebra]) };
     assert_eq!(bad.validate().len(), 2);
     assert!(serde_json::from_str::<MathGenConfig>(r#"{"subject": []}"#).is_err());
 }

@@ -100,13 +100,7 @@ fn arrangements(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 "Arrange the other ${others}$, then choose among the ${}$ gaps.",
                 others + 1
             ));
-            (
-                2,
-                p.mul(
-                    multinomial(p, &counts[1..]),
-                    p.binomial(others + 1, counts[0]),
-                ),
-            )
+            (2, p.mul(multinomial(p, &counts[1..]), p.binomial(others + 1, counts[0])))
         }
     };
     p.recall(FORMULA);
@@ -118,11 +112,8 @@ fn arrangements(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         ["black", "yellow", "red", "gray"],
         ["orange", "pink", "brown", "blue"],
     ]);
-    let parts: Vec<String> = counts
-        .iter()
-        .zip(colors)
-        .map(|(n, color)| format!("${n}$ {color}"))
-        .collect();
+    let parts: Vec<String> =
+        counts.iter().zip(colors).map(|(n, color)| format!("${n}$ {color}")).collect();
     let (last, first) = parts.split_last()?;
     let set = format!("{} and {last} {thing}", first.join(", "));
     let color = colors[0];
@@ -147,9 +138,7 @@ fn committee(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let (i, j) = (d.int(1, 4), d.int(1, 4));
         let mut words = p.given(1, &[i, m, j, w]);
         let (x, y) = (p.binomial(m, i), p.binomial(w, j));
-        p.step(format!(
-            "$\\binom{{{m}}}{{{i}}} = {x}$ and $\\binom{{{w}}}{{{j}}} = {y}$."
-        ));
+        p.step(format!("$\\binom{{{m}}}{{{i}}} = {x}$ and $\\binom{{{w}}}{{{j}}} = {y}$."));
         let text = one_of!(
             words,
             "In how many ways can ${i}$ of ${m}$ teachers and ${j}$ of ${w}$ students be chosen \
@@ -165,11 +154,7 @@ fn committee(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             .filter(|j| size - j <= men)
             .map(|j| p.mul(p.binomial(women, j), p.binomial(men, size - j)))
             .collect();
-        let shown = if terms.is_empty() {
-            "0".to_owned()
-        } else {
-            latex::join(&terms, ", ")
-        };
+        let shown = if terms.is_empty() { "0".to_owned() } else { latex::join(&terms, ", ") };
         p.step(format!("Split by the number of students: ${shown}$."));
         p.sum(&terms)
     };
@@ -207,11 +192,7 @@ fn grid_paths(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (m, n) = (d.int(4, 10), d.int(4, 10));
     let (a, b) = (d.int(1, m as i64 - 1), d.int(1, n as i64 - 1));
     let paths = |x: Z, y: Z| {
-        if x < 0 || y < 0 {
-            0
-        } else {
-            p.binomial(x + y, x)
-        }
+        if x < 0 || y < 0 { 0 } else { p.binomial(x + y, x) }
     };
     p.recall(FORMULA);
     let (to, by) = (latex::point(&[m, n]), latex::point(&[a, b]));
@@ -253,9 +234,7 @@ fn grid_paths(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             p.recall(2 * THEOREM);
             let second = p.mul(paths(c, e), paths(m - c, n - e));
             let both = p.product(&[paths(a, b), paths(c - a, e - b), paths(m - c, n - e)]);
-            p.step(format!(
-                "${second}$ go through the second point and ${both}$ through both."
-            ));
+            p.step(format!("${second}$ go through the second point and ${both}$ through both."));
             let value = p.add(p.sub(p.sub(paths(m, n), through), second), both);
             let other = latex::point(&[c, e]);
             let text = one_of!(
@@ -291,9 +270,7 @@ fn integer_solutions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
                 return None;
             }
             let mut words = p.given(2, &[n, a, b, c]);
-            p.step(format!(
-                "Take the lower bounds away: ${rest}$ is left for three unknowns."
-            ));
+            p.step(format!("Take the lower bounds away: ${rest}$ is left for three unknowns."));
             let value = count(rest, 3);
             let text = one_of!(
                 words,
@@ -312,9 +289,7 @@ fn integer_solutions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let mut words = p.given(3, &[k, n, a]);
             p.recall(THEOREM);
             let (all, over) = (count(n, k), count(p.sub(n, a + 1), k));
-            p.step(format!(
-                "Without the upper bound there are ${all}$ ways; ${over}$ break it."
-            ));
+            p.step(format!("Without the upper bound there are ${all}$ ways; ${over}$ break it."));
             let text = one_of!(
                 words,
                 "In how many ways can ${n}$ equal apples be put in ${k}$ different boxes so that \
@@ -338,16 +313,9 @@ fn bounded_solutions(n: Z, bounds: &[Z], p: &Pad) -> Made {
     p.recall(2 * THEOREM);
     let mut value = solutions(p, n, 3);
     for subset in 1..8 {
-        let over: Vec<Z> = (0..3)
-            .filter(|i| subset >> i & 1 == 1)
-            .map(|i| bounds[i] + 1)
-            .collect();
+        let over: Vec<Z> = (0..3).filter(|i| subset >> i & 1 == 1).map(|i| bounds[i] + 1).collect();
         let term = solutions(p, p.sub(n, p.sum(&over)), 3);
-        value = if over.len() % 2 == 1 {
-            p.sub(value, term)
-        } else {
-            p.add(value, term)
-        };
+        value = if over.len() % 2 == 1 { p.sub(value, term) } else { p.add(value, term) };
     }
     p.step(
         "Take away the solutions that break an upper bound, by inclusion and exclusion.".to_owned(),
@@ -364,11 +332,7 @@ fn bounded_solutions(n: Z, bounds: &[Z], p: &Pad) -> Made {
 
 fn multiples(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = d.int(100, [999, 999, 2_000, 2_000][level]);
-    let numbers = d.ints(
-        [1, 2, 3, 3][level],
-        [3, 3, 3, 3][level],
-        [40, 20, 15, 15][level],
-    );
+    let numbers = d.ints([1, 2, 3, 3][level], [3, 3, 3, 3][level], [40, 20, 15, 15][level]);
     let mut sorted = numbers.clone();
     sorted.sort_unstable();
     if !distinct(&sorted)
@@ -382,10 +346,8 @@ fn multiples(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let exactly = level == 3;
     let mut value = 0;
     for subset in 1..1_usize << sorted.len() {
-        let chosen: Vec<Z> = (0..sorted.len())
-            .filter(|i| subset >> i & 1 == 1)
-            .map(|i| sorted[i])
-            .collect();
+        let chosen: Vec<Z> =
+            (0..sorted.len()).filter(|i| subset >> i & 1 == 1).map(|i| sorted[i]).collect();
         let common = chosen[1..].iter().fold(chosen[0], |lcm, &m| p.lcm(lcm, m));
         let mut count = p.quotient(n, common);
         if exactly && chosen.len() > 1 {

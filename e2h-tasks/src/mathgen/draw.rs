@@ -92,8 +92,5 @@ pub(super) fn rationals(numbers: &[Z]) -> Vec<Q> {
 
 /// True when no number stands twice.
 pub(super) fn distinct(numbers: &[Z]) -> bool {
-    numbers
-        .iter()
-        .enumerate()
-        .all(|(i, number)| !numbers[..i].contains(number))
+    numbers.iter().enumerate().all(|(i, number)| !numbers[..i].contains(number))
 }

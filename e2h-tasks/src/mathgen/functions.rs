@@ -38,19 +38,13 @@ fn points_and_lines(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let segment = format!("the segment from ${from}$ to ${to}$");
     let line = format!("the line through ${from}$ and ${to}$");
     let (what, value) = match variant {
-        0 => (
-            format!("the midpoint of {segment}"),
-            Value::point(middle(p)),
-        ),
+        0 => (format!("the midpoint of {segment}"), Value::point(middle(p))),
         1 => (format!("the slope of {line}"), Value::Number(slope(p))),
         2 => {
             let (x, y) = (p.sub(g[2], g[0]), p.sub(g[3], g[1]));
             let square = p.dot(&[x, y], &[x, y]);
             p.step(format!("The square of the distance is ${square}$."));
-            (
-                format!("the length of {segment}"),
-                Value::surd(p.sqrt(square)),
-            )
+            (format!("the length of {segment}"), Value::surd(p.sqrt(square)))
         }
         3 => {
             let m = slope(p);
@@ -75,12 +69,7 @@ fn points_and_lines(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         }
     };
     p.step("Insert the coordinates.".to_owned());
-    let text = one_of!(
-        words,
-        "What is {what}?",
-        "Find {what}.",
-        "Determine {what}."
-    );
+    let text = one_of!(words, "What is {what}?", "Find {what}.", "Determine {what}.");
     Some((text, value))
 }
 
@@ -148,10 +137,7 @@ fn series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let mut words = p.given(0, &[a, a + step, a + 2 * step, n]);
             let shown = latex::join(&[a, a + step, a + 2 * step], ", ");
             let value = p.add(a, p.mul(p.sub(n, 1), p.sub(a + step, a)));
-            p.step(format!(
-                "The common difference is ${step}$, added ${}$ times.",
-                n - 1
-            ));
+            p.step(format!("The common difference is ${step}$, added ${}$ times.", n - 1));
             let text = one_of!(
                 words,
                 "What is term number ${n}$ of the arithmetic sequence ${shown}, \\ldots$?",
@@ -215,9 +201,7 @@ fn geometric_series(d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(2, &[a, r, n]);
     let power = p.pow(r, usize::try_from(n).ok()?);
     let value = whole(p.mul(Q::from(a), p.div(p.sub(power, 1), p.sub(r, 1))))?;
-    p.step(format!(
-        "The sum is $\\frac{{a (r^n - 1)}}{{r - 1}}$ with $r^n = {power}$."
-    ));
+    p.step(format!("The sum is $\\frac{{a (r^n - 1)}}{{r - 1}}$ with $r^n = {power}$."));
     let text = one_of!(
         words,
         "A geometric series has first term ${a}$ and common ratio ${r}$. What is the sum \
@@ -230,27 +214,16 @@ fn geometric_series(d: &mut Draw<'_>, p: &Pad) -> Made {
 
 fn expand(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let sizes: &[usize] = [&[2, 2][..], &[2, 3], &[3, 3], &[2, 3, 3]][level];
-    let factors: Vec<Vec<Z>> = sizes
-        .iter()
-        .map(|&n| (0..n).map(|_| d.nonzero(9)).collect())
-        .collect();
-    let given: Vec<Z> = factors
-        .iter()
-        .flat_map(|f| f.iter().rev().copied())
-        .collect();
+    let factors: Vec<Vec<Z>> =
+        sizes.iter().map(|&n| (0..n).map(|_| d.nonzero(9)).collect()).collect();
+    let given: Vec<Z> = factors.iter().flat_map(|f| f.iter().rev().copied()).collect();
     let mut words = p.given(u16::try_from(level).ok()?, &given);
     let mut product = factors[0].clone();
     for factor in &factors[1..] {
         product = p.times(&product, factor);
-        p.step(format!(
-            "Each term times each term gives ${}$.",
-            whole_polynomial(&product, "x")
-        ));
+        p.step(format!("Each term times each term gives ${}$.", whole_polynomial(&product, "x")));
     }
-    let shown: String = factors
-        .iter()
-        .map(|f| format!("({})", whole_polynomial(f, "x")))
-        .collect();
+    let shown: String = factors.iter().map(|f| format!("({})", whole_polynomial(f, "x"))).collect();
     let text = one_of!(
         words,
         "Expand ${shown}$.",

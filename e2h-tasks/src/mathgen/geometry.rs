@@ -52,10 +52,7 @@ fn circle(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         1 => {
             let mut words = p.given(2, &[r, angle]);
             let share = p.div(angle, 360);
-            p.step(format!(
-                "The sector is ${}$ of the circle.",
-                fraction(share)
-            ));
+            p.step(format!("The sector is ${}$ of the circle.", fraction(share)));
             let value = p.mul(share, p.mul(r, r).into());
             let text = one_of!(
                 words,
@@ -177,9 +174,7 @@ fn polygon_angles(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     }
     let (n, least) = (d.int(3, 12), d.int(20, 170));
     let sum = p.mul(180, p.sub(n, 2));
-    p.step(format!(
-        "The angles sum to ${sum}$ degrees, and first and last average to the mean."
-    ));
+    p.step(format!("The angles sum to ${sum}$ degrees, and first and last average to the mean."));
     p.recall(FORMULA);
     let most = p.sub(p.div(p.mul(2, sum), n), least.into());
     if !(Q::from(least + 1)..Q::from(180)).contains(&most) {

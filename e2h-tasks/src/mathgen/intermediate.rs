@@ -32,10 +32,7 @@ pub(super) const TEMPLATES: [Template; 7] = [
 
 /// The product of two complex numbers.
 fn times(p: &Pad, x: [Z; 2], y: [Z; 2]) -> [Z; 2] {
-    [
-        p.sub(p.mul(x[0], y[0]), p.mul(x[1], y[1])),
-        p.add(p.mul(x[0], y[1]), p.mul(x[1], y[0])),
-    ]
+    [p.sub(p.mul(x[0], y[0]), p.mul(x[1], y[1])), p.add(p.mul(x[0], y[1]), p.mul(x[1], y[0]))]
 }
 
 fn complex_arithmetic(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
@@ -49,12 +46,7 @@ fn complex_arithmetic(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (formula, given, top, over) = match level {
         0 => (format!("({a})({b})"), g, times(p, x, y), None),
         1 => (format!("\\frac{{{a}}}{{{b}}}"), g, x, Some(y)),
-        2 => (
-            format!("({a})^{n}"),
-            vec![x[0], x[1], n as Z],
-            power(n),
-            None,
-        ),
+        2 => (format!("({a})^{n}"), vec![x[0], x[1], n as Z], power(n), None),
         _ => (
             format!("\\frac{{({a})^{n}}}{{{b}}}"),
             vec![x[0], x[1], n as Z, y[0], y[1]],
@@ -165,10 +157,7 @@ fn radical_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             words = p.given(1, &[a, b, c]);
             let value = clean(p.div(p.sub(p.mul(c, c), b), a), 9)?;
             p.step(format!("Square both sides: the inside is ${}$.", c * c));
-            (
-                format!("\\sqrt{{{}}} = {c}", whole_sum(&[(a, "x"), (b, "")])),
-                vec![value],
-            )
+            (format!("\\sqrt{{{}}} = {c}", whole_sum(&[(a, "x"), (b, "")])), vec![value])
         }
         3 => {
             let (a, b, c) = (d.nonzero(20), d.nonzero(150), d.nonzero(15));
@@ -182,23 +171,15 @@ fn radical_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let root =
                 whole(p.sqrt(discriminant).rational).filter(|root| root * root == discriminant)?;
             p.recall(FORMULA);
-            let candidates = [
-                p.div(p.sub(-linear, root), 2),
-                p.div(p.add(-linear, root), 2),
-            ];
-            let kept: Vec<Q> = candidates
-                .into_iter()
-                .filter(|&x| !p.add(x, c.into()).is_negative())
-                .collect();
+            let candidates = [p.div(p.sub(-linear, root), 2), p.div(p.add(-linear, root), 2)];
+            let kept: Vec<Q> =
+                candidates.into_iter().filter(|&x| !p.add(x, c.into()).is_negative()).collect();
             p.step(format!(
                 "Squaring gives ${} = 0$; only solutions with a right side of at least $0$ count.",
                 whole_polynomial(&[rest, linear, 1], "x")
             ));
             let right = whole_sum(&[(1, "x"), (c, "")]);
-            (
-                format!("\\sqrt{{{}}} = {right}", whole_sum(&[(a, "x"), (b, "")])),
-                kept,
-            )
+            (format!("\\sqrt{{{}}} = {right}", whole_sum(&[(a, "x"), (b, "")])), kept)
         }
         _ => {
             let (m, n, x) = (d.int(5, 40), d.int(5, 40), d.int(-99, 99));
@@ -288,9 +269,8 @@ fn telescoping(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         }
         3 => {
             let gap = d.int(2, 3);
-            let kept: Vec<Q> = (0..gap)
-                .map(|i| p.sub(inverse(m + i), inverse(n + 1 + i)))
-                .collect();
+            let kept: Vec<Q> =
+                (0..gap).map(|i| p.sub(inverse(m + i), inverse(n + 1 + i))).collect();
             p.step(format!(
                 "${gap}$ terms stay at each end of the sum of $\\frac{{1}}{{k}} - \
                  \\frac{{1}}{{k + {gap}}}$; divide by ${gap}$."
@@ -304,14 +284,11 @@ fn telescoping(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         _ => {
             let (a, b, gap) = (d.int(2, 5), d.int(1, 9), 2);
             let at = |k: Z| p.add(p.mul(a, k), b);
-            let kept: Vec<Q> = (0..gap)
-                .map(|i| p.sub(inverse(at(m + i)), inverse(at(n + 1 + i))))
-                .collect();
+            let kept: Vec<Q> =
+                (0..gap).map(|i| p.sub(inverse(at(m + i)), inverse(at(n + 1 + i)))).collect();
             p.recall(THEOREM);
-            let (one, two) = (
-                whole_sum(&[(a, "k"), (b, "")]),
-                whole_sum(&[(a, "k"), (b + gap * a, "")]),
-            );
+            let (one, two) =
+                (whole_sum(&[(a, "k"), (b, "")]), whole_sum(&[(a, "k"), (b + gap * a, "")]));
             p.step(format!(
                 "Each term is $\\frac{{1}}{{{}}}$ of $\\frac{{1}}{{{one}}} - \
                  \\frac{{1}}{{{two}}}$, and two terms stay at each end.",
@@ -414,11 +391,7 @@ fn infinite_series(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             ));
             let value = p.add(parts[0], parts[1]);
             let sum = format!("\\sum_{{k=1}}^{{\\infty}} \\frac{{{n}^k + {other}^k}}{{{m}^k}}");
-            let text = one_of!(
-                words,
-                "Compute $${sum}.$$",
-                "What is the value of $${sum}?$$"
-            );
+            let text = one_of!(words, "Compute $${sum}.$$", "What is the value of $${sum}?$$");
             (text, value)
         }
         _ => {

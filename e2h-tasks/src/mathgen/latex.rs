@@ -31,11 +31,7 @@ pub(super) fn fraction(number: Rational) -> String {
         return number.numer().to_string();
     }
     let sign = if number.is_negative() { "-" } else { "" };
-    format!(
-        "{sign}\\frac{{{}}}{{{}}}",
-        number.numer().abs(),
-        number.denom()
-    )
+    format!("{sign}\\frac{{{}}}{{{}}}", number.numer().abs(), number.denom())
 }
 
 /// A sum of terms `factor * word`: `3x - y + 2`. Terms with factor 0 are left out; an empty word is a constant.
@@ -54,11 +50,7 @@ pub(super) fn sum<W: AsRef<str>>(terms: &[(Rational, W)]) -> String {
         }
         text.push_str(word);
     }
-    if text.is_empty() {
-        "0".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "0".to_owned() } else { text }
 }
 
 /// [`sum`] with whole factors.
@@ -97,10 +89,7 @@ pub(super) fn matrix(rows: &[Vec<Rational>]) -> String {
         cells.join(" & ")
     };
     let rows: Vec<String> = rows.iter().map(row).collect();
-    format!(
-        "\\begin{{pmatrix}} {} \\end{{pmatrix}}",
-        rows.join(" \\\\ ")
-    )
+    format!("\\begin{{pmatrix}} {} \\end{{pmatrix}}", rows.join(" \\\\ "))
 }
 
 /// A column vector with whole entries.
@@ -122,19 +111,12 @@ pub(super) fn join(numbers: &[i128], separator: &str) -> String {
 
 /// A number in parentheses when it is negative.
 pub(super) fn operand(number: i128) -> String {
-    if number < 0 {
-        format!("({number})")
-    } else {
-        number.to_string()
-    }
+    if number < 0 { format!("({number})") } else { number.to_string() }
 }
 
 /// `1011_{2}`.
 pub(super) fn numeral(digits: &[u8], base: u8) -> String {
-    let digits: String = digits
-        .iter()
-        .map(|digit| char::from(b'0' + digit))
-        .collect();
+    let digits: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
     format!("{digits}_{{{base}}}")
 }
 
@@ -153,10 +135,7 @@ mod tests {
 
     #[test]
     fn sums_leave_out_zeros_and_ones() {
-        assert_eq!(
-            whole_sum(&[(1, "x"), (-1, "y"), (0, "z"), (-7, "")]),
-            "x - y - 7"
-        );
+        assert_eq!(whole_sum(&[(1, "x"), (-1, "y"), (0, "z"), (-7, "")]), "x - y - 7");
         assert_eq!(whole_sum(&[(0, "x")]), "0");
         assert_eq!(whole_polynomial(&[1, 0, -2, 1], "t"), "t^3 - 2t^2 + 1");
     }

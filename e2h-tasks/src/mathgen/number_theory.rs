@@ -29,19 +29,12 @@ pub(super) const TEMPLATES: [Template; 5] = [
 
 /// The factorisation as LaTeX.
 fn shown(factors: &[(Z, usize)]) -> String {
-    let powers: Vec<String> = factors
-        .iter()
-        .map(|(prime, e)| format!("{prime}^{{{e}}}"))
-        .collect();
+    let powers: Vec<String> = factors.iter().map(|(prime, e)| format!("{prime}^{{{e}}}")).collect();
     powers.join(" \\cdot ")
 }
 
 fn gcd_lcm(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let (g, low, high) = (
-        d.int(2, [9, 12, 99][level]),
-        [2, 2, 40][level],
-        [12, 15, 99][level],
-    );
+    let (g, low, high) = (d.int(2, [9, 12, 99][level]), [2, 2, 40][level], [12, 15, 99][level]);
     let (a, b) = (g * d.int(low, high), g * d.int(low, high));
     if a == b {
         return None;
@@ -49,10 +42,7 @@ fn gcd_lcm(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let least = level == 1;
     let mut words = p.given(u16::from(least), &[a, b]);
     p.recall(DEFINITION);
-    p.step(format!(
-        "Euclid's divisions of ${a}$ and ${b}$ end at ${}$.",
-        a.gcd(&b)
-    ));
+    p.step(format!("Euclid's divisions of ${a}$ and ${b}$ end at ${}$.", a.gcd(&b)));
     if least {
         let text = one_of!(
             words,
@@ -113,10 +103,8 @@ fn divisors(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         _ => {
             let mut words = p.given(2, &[n]);
             p.recall(THEOREM);
-            let squares: Vec<Z> = exponents(0)
-                .iter()
-                .map(|&e| p.add(p.quotient(p.mul(2, e), 2), 1))
-                .collect();
+            let squares: Vec<Z> =
+                exponents(0).iter().map(|&e| p.add(p.quotient(p.mul(2, e), 2), 1)).collect();
             p.step(
                 "A divisor of the square whose root is whole takes each prime an even number of \
                  times."
@@ -161,9 +149,7 @@ fn factorial_exponent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let prime = d.pick(&[2, 3, 5, 7]);
             let mut words = p.given(2, &[prime, n]);
             let value = legendre(p, n, prime);
-            p.step(format!(
-                "Count the multiples of ${prime}$ and of its powers up to ${n}$."
-            ));
+            p.step(format!("Count the multiples of ${prime}$ and of its powers up to ${n}$."));
             let text = one_of!(
                 words,
                 "What is the largest integer $k$ such that ${prime}^k$ divides ${n}!$?",
@@ -214,16 +200,10 @@ fn factorial_exponent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 /// Sums `term(d)` over the square-free divisors of a number, with the sign of inclusion and exclusion.
 fn sieve(primes: &[(Z, usize)], p: &Pad, term: impl Fn(Z) -> Z) -> Z {
     (0..1_usize << primes.len()).fold(0, |sum, subset| {
-        let chosen: Vec<Z> = (0..primes.len())
-            .filter(|i| subset >> i & 1 == 1)
-            .map(|i| primes[i].0)
-            .collect();
+        let chosen: Vec<Z> =
+            (0..primes.len()).filter(|i| subset >> i & 1 == 1).map(|i| primes[i].0).collect();
         let value = term(p.product(&chosen));
-        if chosen.len().is_multiple_of(2) {
-            p.add(sum, value)
-        } else {
-            p.sub(sum, value)
-        }
+        if chosen.len().is_multiple_of(2) { p.add(sum, value) } else { p.sub(sum, value) }
     })
 }
 
@@ -239,9 +219,9 @@ fn coprime_count(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     match level {
         2 => {
             let mut words = p.given(2, &[n]);
-            let value = primes.iter().fold(n, |value, &(prime, _)| {
-                p.mul(p.quotient(value, prime), prime - 1)
-            });
+            let value = primes
+                .iter()
+                .fold(n, |value, &(prime, _)| p.mul(p.quotient(value, prime), prime - 1));
             let text = one_of!(
                 words,
                 "How many positive integers less than ${n}$ are relatively prime to ${n}$?",

@@ -114,11 +114,7 @@ impl Pad {
     pub(super) fn add<N: Exact>(&self, a: N, b: N) -> N {
         let ((na, da), (nb, db)) = (a.parts(), b.parts());
         let scale = |to: Z, n: Z, d: Z| {
-            if to == d {
-                0
-            } else {
-                Self::mul_cost(n, to / d)
-            }
+            if to == d { 0 } else { Self::mul_cost(n, to / d) }
         };
         let common = da.lcm(&db);
         let longer = digits(na * (common / da)).max(digits(nb * (common / db)));
@@ -135,11 +131,7 @@ impl Pad {
     /// `a * b`.
     pub(super) fn mul<N: Exact>(&self, a: N, b: N) -> N {
         let ((na, da), (nb, db)) = (a.parts(), b.parts());
-        let lower = if da == 1 && db == 1 {
-            0
-        } else {
-            Self::mul_cost(da, db)
-        };
+        let lower = if da == 1 && db == 1 { 0 } else { Self::mul_cost(da, db) };
         self.recall(Self::mul_cost(na, nb) + lower);
         a * b
     }
@@ -148,16 +140,8 @@ impl Pad {
     pub(super) fn div<N: Exact>(&self, a: N, b: N) -> Q {
         let ((na, da), (nb, db)) = (a.parts(), b.parts());
         let quotient = Ratio::new(na, da) / Ratio::new(nb, db);
-        let lower = if da == 1 && db == 1 {
-            0
-        } else {
-            Self::mul_cost(da, nb)
-        };
-        let upper = if quotient.is_integer() {
-            *quotient.numer()
-        } else {
-            na
-        };
+        let lower = if da == 1 && db == 1 { 0 } else { Self::mul_cost(da, nb) };
+        let upper = if quotient.is_integer() { *quotient.numer() } else { na };
         self.recall(Self::mul_cost(upper, if lower == 0 { nb } else { db }) + lower);
         quotient
     }
@@ -180,17 +164,13 @@ impl Pad {
     /// The sum of the numbers, 0 for none.
     pub(super) fn sum<N: Exact>(&self, numbers: &[N]) -> N {
         let add = |sum, &n| self.add(sum, n);
-        numbers
-            .split_first()
-            .map_or(N::zero(), |(first, rest)| rest.iter().fold(*first, add))
+        numbers.split_first().map_or(N::zero(), |(first, rest)| rest.iter().fold(*first, add))
     }
 
     /// The product of the numbers, 1 for none.
     pub(super) fn product<N: Exact>(&self, numbers: &[N]) -> N {
         let mul = |product, &n| self.mul(product, n);
-        numbers
-            .split_first()
-            .map_or(N::one(), |(first, rest)| rest.iter().fold(*first, mul))
+        numbers.split_first().map_or(N::one(), |(first, rest)| rest.iter().fold(*first, mul))
     }
 
     /// `a^n` by repeated multiplication.
@@ -255,11 +235,7 @@ impl Pad {
         let k = k.min(n - k);
         (1..=k).fold(1, |value, i| {
             let product = self.mul(value, n - k + i);
-            if i == 1 {
-                product
-            } else {
-                self.quotient(product, i)
-            }
+            if i == 1 { product } else { self.quotient(product, i) }
         })
     }
 
@@ -276,19 +252,12 @@ impl Pad {
     pub(super) fn times<N: Exact>(&self, a: &[N], b: &[N]) -> Vec<N> {
         let mut product: Vec<Option<N>> = vec![None; a.len() + b.len() - 1];
         for (i, &x) in a.iter().enumerate() {
-            for (j, &y) in b
-                .iter()
-                .enumerate()
-                .filter(|(_, y)| !y.is_zero() && !x.is_zero())
-            {
+            for (j, &y) in b.iter().enumerate().filter(|(_, y)| !y.is_zero() && !x.is_zero()) {
                 let term = self.mul(x, y);
                 product[i + j] = Some(product[i + j].map_or(term, |sum| self.add(sum, term)));
             }
         }
-        product
-            .into_iter()
-            .map(|c| c.unwrap_or(N::zero()))
-            .collect()
+        product.into_iter().map(|c| c.unwrap_or(N::zero())).collect()
     }
 
     /// Solves linear equations, each row `[a_1, .., a_n, b]`, by elimination; `None` for a singular system.
@@ -298,11 +267,7 @@ impl Pad {
             let pivot = (column..n).find(|&row| !rows[row][column].is_zero())?;
             rows.swap(column, pivot);
             let lead = rows[column].clone();
-            for row in rows
-                .iter_mut()
-                .skip(column + 1)
-                .filter(|row| !row[column].is_zero())
-            {
+            for row in rows.iter_mut().skip(column + 1).filter(|row| !row[column].is_zero()) {
                 let factor = self.div(row[column], lead[column]);
                 for (cell, &above) in row.iter_mut().zip(&lead).skip(column + 1) {
                     *cell = self.sub(*cell, self.mul(factor, above));
@@ -313,11 +278,7 @@ impl Pad {
         let mut solution = vec![Q::zero(); n];
         for row in (0..n).rev() {
             let known = self.dot(&rows[row][row + 1..n], &solution[row + 1..]);
-            let rest = if row + 1 == n {
-                rows[row][n]
-            } else {
-                self.sub(rows[row][n], known)
-            };
+            let rest = if row + 1 == n { rows[row][n] } else { self.sub(rows[row][n], known) };
             solution[row] = self.div(rest, rows[row][row]);
         }
         Some(solution)

@@ -30,10 +30,7 @@ pub(super) const TEMPLATES: [Template; 5] = [
 
 fn vertex(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let a = if level == 0 { 1 } else { d.nonzero(9) };
-    let (b, c) = (
-        d.nonzero([12, 30][level]) * if level == 0 { 2 } else { 1 },
-        d.nonzero(40),
-    );
+    let (b, c) = (d.nonzero([12, 30][level]) * if level == 0 { 2 } else { 1 }, d.nonzero(40));
     let mut words = p.given(u16::from(level == 1), &[a, b, c]);
     p.recall(FORMULA);
     let value = p.sub(Q::from(c), p.div(p.mul(b, b), p.mul(4, a)));
@@ -57,9 +54,7 @@ fn root_sums(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let variant = [d.pick(&[0, 1]), 2][level - 1];
         let mut words = p.given(variant, &[a, b]);
         let (sum, product) = (-a, b);
-        p.step(format!(
-            "The roots have sum ${sum}$ and product ${product}$."
-        ));
+        p.step(format!("The roots have sum ${sum}$ and product ${product}$."));
         let squares = || p.sub(p.mul(sum, sum), p.mul(2, product));
         let (ask, value) = match variant {
             0 => ("r^2 + s^2", squares().into()),
@@ -82,9 +77,7 @@ fn root_sums(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(variant, &[a, b, c]);
     let (e1, e2, e3) = (-a, b, -c);
     p.recall(FORMULA);
-    p.step(format!(
-        "The elementary symmetric sums of the roots are ${e1}$, ${e2}$ and ${e3}$."
-    ));
+    p.step(format!("The elementary symmetric sums of the roots are ${e1}$, ${e2}$ and ${e3}$."));
     let squares = || p.sub(p.mul(e1, e1), p.mul(2, e2));
     let cubes = |squares: Z| p.add(p.sub(p.mul(e1, squares), p.mul(e2, e1)), p.mul(3, e3));
     let (ask, value) = match variant {
@@ -130,13 +123,8 @@ fn remainder_by_linear(degree: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(0, &given);
     p.recall(FORMULA);
     let value = p.horner(&coefficients, at);
-    p.step(format!(
-        "By the remainder theorem it is the value at $x = {at}$."
-    ));
-    let (top, bottom) = (
-        whole_polynomial(&coefficients, "x"),
-        whole_polynomial(&[-at, 1], "x"),
-    );
+    p.step(format!("By the remainder theorem it is the value at $x = {at}$."));
+    let (top, bottom) = (whole_polynomial(&coefficients, "x"), whole_polynomial(&[-at, 1], "x"));
     let text = one_of!(
         words,
         "What is the remainder when ${top}$ is divided by ${bottom}$?",
@@ -149,12 +137,7 @@ fn remainder_by_linear(degree: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 fn remainder_by_quadratic(d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut rest: Vec<Z> = (0..4).map(|_| d.nonzero(9)).collect();
     let divisor = [d.nonzero(9), d.nonzero(5), 1];
-    let given: Vec<Z> = rest
-        .iter()
-        .rev()
-        .copied()
-        .chain([divisor[1], divisor[0]])
-        .collect();
+    let given: Vec<Z> = rest.iter().rev().copied().chain([divisor[1], divisor[0]]).collect();
     let mut words = p.given(1, &given);
     p.recall(FORMULA);
     let top = whole_polynomial(&rest, "x");
@@ -218,46 +201,29 @@ fn partial_fractions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return None;
     }
     let factor = |&pole: &Z| whole_polynomial(&[-pole, 1], "x");
-    let given: Vec<Z> = top
-        .iter()
-        .rev()
-        .copied()
-        .chain(poles.iter().map(|pole| -pole))
-        .collect();
+    let given: Vec<Z> = top.iter().rev().copied().chain(poles.iter().map(|pole| -pole)).collect();
     let mut words = p.given(u16::try_from(level).ok()?, &given);
     p.recall(THEOREM);
     let values: Option<Vec<Q>> = poles
         .iter()
         .map(|&pole| {
-            let others: Vec<Z> = poles
-                .iter()
-                .filter(|&&o| o != pole)
-                .map(|&o| p.sub(pole, o))
-                .collect();
+            let others: Vec<Z> =
+                poles.iter().filter(|&&o| o != pole).map(|&o| p.sub(pole, o)).collect();
             let value = p.div(p.horner(&top, pole), p.product(&others));
-            p.step(format!(
-                "At $x = {pole}$ the other factors give ${}$.",
-                fraction(value)
-            ));
+            p.step(format!("At $x = {pole}$ the other factors give ${}$.", fraction(value)));
             clean(value, 60)
         })
         .collect();
     let values = values?;
     let names = ["A", "B", "C"];
-    let bottom: String = poles
-        .iter()
-        .map(|pole| format!("({})", factor(pole)))
-        .collect();
+    let bottom: String = poles.iter().map(|pole| format!("({})", factor(pole))).collect();
     let parts: Vec<String> = poles
         .iter()
         .zip(names)
         .map(|(pole, name)| format!("\\frac{{{name}}}{{{}}}", factor(pole)))
         .collect();
-    let identity = format!(
-        "\\frac{{{}}}{{{bottom}}} = {}",
-        whole_polynomial(&top, "x"),
-        parts.join(" + ")
-    );
+    let identity =
+        format!("\\frac{{{}}}{{{bottom}}} = {}", whole_polynomial(&top, "x"), parts.join(" + "));
     let unknowns = names[..level].join(", ");
     let text = one_of!(
         words,
@@ -270,11 +236,7 @@ fn partial_fractions(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 }
 
 fn cubic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
-    let r = if level == 4 {
-        d.pick(&[-6, -5, -4, -3, 3, 4, 5, 6])
-    } else {
-        d.nonzero(5)
-    };
+    let r = if level == 4 { d.pick(&[-6, -5, -4, -3, 3, 4, 5, 6]) } else { d.nonzero(5) };
     let quadratic = match level {
         2 => {
             let (s, t) = (d.nonzero(6), d.nonzero(6));
@@ -317,10 +279,8 @@ fn cubic_equation(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return None;
     }
     p.recall(THEOREM + FORMULA);
-    let (half, minus) = (
-        p.div(1, p.mul(2, lead)),
-        p.mul(Q::from(-middle), Ratio::new(1, 2 * lead)),
-    );
+    let (half, minus) =
+        (p.div(1, p.mul(2, lead)), p.mul(Q::from(-middle), Ratio::new(1, 2 * lead)));
     let value = if level == 4 {
         let factor = p.mul(size.coefficient, half);
         let solution = |factor| Surd::new(minus, factor, size.radicand);

@@ -42,10 +42,7 @@ fn fraction_arithmetic(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = [2, 3, 4][level];
     let terms: Option<Vec<Q>> = (0..n).map(|_| proper(d, [9, 12, 12][level])).collect();
     let terms = terms?;
-    let given: Vec<Z> = terms
-        .iter()
-        .flat_map(|t| [*t.numer(), *t.denom()])
-        .collect();
+    let given: Vec<Z> = terms.iter().flat_map(|t| [*t.numer(), *t.denom()]).collect();
     let shown: Vec<String> = terms.iter().map(|&t| fraction(t)).collect();
     let variant = [d.pick(&[0, 1]), 2, 3][level];
     let mut words = p.given(variant, &given);
@@ -55,21 +52,14 @@ fn fraction_arithmetic(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         2 => {
             let first = p.sub(terms[0], terms[1]);
             p.step(format!("The first two terms give ${}$.", fraction(first)));
-            (
-                format!("{} - {} + {}", shown[0], shown[1], shown[2]),
-                p.add(first, terms[2]),
-            )
+            (format!("{} - {} + {}", shown[0], shown[1], shown[2]), p.add(first, terms[2]))
         }
         _ => {
             let (top, bottom) = (p.add(terms[0], terms[1]), p.sub(terms[2], terms[3]));
             if bottom.is_zero() {
                 return None;
             }
-            p.step(format!(
-                "The parentheses are ${}$ and ${}$.",
-                fraction(top),
-                fraction(bottom)
-            ));
+            p.step(format!("The parentheses are ${}$ and ${}$.", fraction(top), fraction(bottom)));
             let [a, b, c, e] = [&shown[0], &shown[1], &shown[2], &shown[3]];
             let formula = format!("\\left( {a} + {b} \\right) \\div \\left( {c} - {e} \\right)");
             (formula, p.div(top, bottom))
@@ -87,20 +77,13 @@ fn fraction_arithmetic(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 
 fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (a, b) = (5 * d.int(1, 15), 5 * d.int(1, 15));
-    let base = if level < 2 {
-        20 * d.int(1, 60)
-    } else {
-        400 * d.int(1, 40)
-    };
+    let base = if level < 2 { 20 * d.int(1, 60) } else { 400 * d.int(1, 40) };
     let hundred = |n: Z| p.div(Q::from(n), 100.into());
     if level == 0 {
         let mut words = p.given(0, &[a, base]);
         let share = hundred(a);
         let value = p.mul(share, base.into());
-        p.step(format!(
-            "${a}\\%$ is the fraction ${}$ of the whole.",
-            fraction(share)
-        ));
+        p.step(format!("${a}\\%$ is the fraction ${}$ of the whole.", fraction(share)));
         let text = one_of!(
             words,
             "What is ${a}\\%$ of ${base}$?",
@@ -114,10 +97,7 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let mut words = p.given(1, &[base, a]);
         let kept = hundred(p.sub(100, a));
         let value = p.mul(kept, base.into());
-        p.step(format!(
-            "What stays is the fraction ${}$ of the price.",
-            fraction(kept)
-        ));
+        p.step(format!("What stays is the fraction ${}$ of the price.", fraction(kept)));
         let thing = words.word(&["jacket", "bicycle", "lamp", "guitar"]);
         let text = one_of!(
             words,
@@ -129,10 +109,7 @@ fn percent(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return Some((text, Value::Number(value)));
     }
     let factor = p.mul(hundred(p.add(100, a)), hundred(p.sub(100, b)));
-    p.step(format!(
-        "Both changes together multiply by ${}$.",
-        fraction(factor)
-    ));
+    p.step(format!("Both changes together multiply by ${}$.", fraction(factor)));
     let end = factor * base;
     if level == 2 {
         let mut words = p.given(2, &[base, a, b]);
@@ -167,32 +144,20 @@ fn order_of_operations(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         0 => {
             let product = p.mul(b, c);
             p.step(format!("First ${b} \\times {c} = {product}$."));
-            (
-                format!("{a} + {b} \\times {c}"),
-                vec![a, b, c],
-                p.add(a, product),
-            )
+            (format!("{a} + {b} \\times {c}"), vec![a, b, c], p.add(a, product))
         }
         1 => {
             let (e, f) = (d.int(2, 9), d.int(2, 9));
             let (square, part) = (p.pow(p.sub(b, c), 2), p.quotient(e * f, f));
-            p.step(format!(
-                "The square is ${square}$ and the quotient is ${part}$."
-            ));
+            p.step(format!("The square is ${square}$ and the quotient is ${part}$."));
             let formula = format!("{a} \\times ({b} - {c})^2 + {} \\div {f}", e * f);
-            (
-                formula,
-                vec![a, b, c, 2, e * f, f],
-                p.add(p.mul(a, square), part),
-            )
+            (formula, vec![a, b, c, 2, e * f, f], p.add(p.mul(a, square), part))
         }
         _ => {
             let (e, f, g) = (d.int(2, 9), d.int(2, 9), d.int(2, 9));
             let inner = p.sub(c, p.pow(p.sub(e, f), 3));
             let quotient = whole(p.div(p.mul(b, inner), g)).filter(|_| e != f)?;
-            p.step(format!(
-                "The bracket is ${inner}$, the quotient ${quotient}$."
-            ));
+            p.step(format!("The bracket is ${inner}$, the quotient ${quotient}$."));
             let formula =
                 format!("{a} - {b} \\times \\left[ {c} - ({e} - {f})^3 \\right] \\div {g}");
             (formula, vec![a, b, c, e, f, 3, g], p.sub(a, quotient))
@@ -223,9 +188,7 @@ fn ratio_split(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let given = [&parts[..], &[total]].concat();
     let mut words = p.given(u16::try_from(level).ok()?, &given);
     let one = p.quotient(total, p.sum(&parts));
-    p.step(format!(
-        "One share is ${total}$ divided by the sum of the ratio, ${one}$."
-    ));
+    p.step(format!("One share is ${total}$ divided by the sum of the ratio, ${one}$."));
     p.recall(DEFINITION);
     let (low, high) = (parts[0], parts[level + 1]);
     if level == 0 {
@@ -257,9 +220,7 @@ fn average(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let mut words = p.given(2, &[n, x, k, y]);
         let sum = p.add(p.mul(n, x), p.mul(k, y));
         let value = p.div(sum, p.add(n, k));
-        p.step(format!(
-            "All points together are ${n} \\cdot {x} + {k} \\cdot {y} = {sum}$."
-        ));
+        p.step(format!("All points together are ${n} \\cdot {x} + {k} \\cdot {y} = {sum}$."));
         let text = one_of!(
             words,
             "A class of ${n}$ students has a mean score of ${x}$, another class of ${k}$ students \
@@ -288,10 +249,7 @@ fn average(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(1, &[&numbers[..], &[mean]].concat());
     let total = p.mul(mean, n + 1);
     let value = p.sub(total, sum);
-    p.step(format!(
-        "All ${}$ numbers sum to ${total}$, the known ones to ${sum}$.",
-        n + 1
-    ));
+    p.step(format!("All ${}$ numbers sum to ${total}$, the known ones to ${sum}$.", n + 1));
     let text = one_of!(
         words,
         "The mean of ${shown}$ and $x$ is ${mean}$. What is $x$?",
@@ -315,15 +273,8 @@ fn working_together(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         false => p.sum(&rates),
     };
     let value = clean(p.div(Q::from(1), rate), 300)?;
-    p.step(format!(
-        "Each hour the fraction ${}$ of the work is done.",
-        fraction(rate)
-    ));
-    let (a, b, c) = (
-        times[0],
-        times[1],
-        times.get(2).copied().unwrap_or_default(),
-    );
+    p.step(format!("Each hour the fraction ${}$ of the work is done.", fraction(rate)));
+    let (a, b, c) = (times[0], times[1], times.get(2).copied().unwrap_or_default());
     let text = match level {
         1 => one_of!(
             words,
@@ -379,10 +330,7 @@ fn repeating_decimal(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         formula = format!("0.{lead}\\overline{{{x:0length$}}}");
         given.insert(0, lead);
         value = p.div(p.add(Q::from(lead), first), 10.into());
-        p.step(format!(
-            "With the digit before it, ${formula} = {}$.",
-            fraction(value)
-        ));
+        p.step(format!("With the digit before it, ${formula} = {}$.", fraction(value)));
     }
     if level > 2 {
         let second = p.div(y, 99);
@@ -413,11 +361,7 @@ fn continued_fraction(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let sign = if minus { "-" } else { "+" };
         formula = format!("{part} {sign} \\cfrac{{1}}{{{formula}}}");
         let inverse = p.div(Q::from(1), value);
-        value = if minus {
-            p.sub(part.into(), inverse)
-        } else {
-            p.add(part.into(), inverse)
-        };
+        value = if minus { p.sub(part.into(), inverse) } else { p.add(part.into(), inverse) };
         p.step(format!("From below: ${}$.", fraction(value)));
     }
     if last < 2 || !value.is_positive() {

@@ -40,11 +40,7 @@ fn sine(degrees: Z) -> Surd {
         60 | 120 => half(3),
         _ => half(4),
     };
-    if folded > 180 {
-        size.scaled(-Q::one())
-    } else {
-        size
-    }
+    if folded > 180 { size.scaled(-Q::one()) } else { size }
 }
 
 fn cosine(degrees: Z) -> Surd {
@@ -64,18 +60,13 @@ fn tangent(degrees: Z) -> Option<Surd> {
     Some(Surd::root(size).scaled(Q::from(sign)))
 }
 
-const ANGLES: [Z; 16] = [
-    0, 30, 45, 60, 90, 120, 135, 150, 180, 210, 225, 240, 270, 300, 315, 330,
-];
+const ANGLES: [Z; 16] = [0, 30, 45, 60, 90, 120, 135, 150, 180, 210, 225, 240, 270, 300, 315, 330];
 
 fn exact_trigonometry(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut terms = Vec::new();
     for _ in 0..=level {
-        let (k, angle, function) = (
-            d.nonzero(20),
-            d.pick(&ANGLES) + 360 * d.int(-1, 2),
-            d.int(0, 2),
-        );
+        let (k, angle, function) =
+            (d.nonzero(20), d.pick(&ANGLES) + 360 * d.int(-1, 2), d.int(0, 2));
         let (name, value) = match function {
             0 => ("\\sin", sine(angle)),
             1 => ("\\cos", cosine(angle)),
@@ -83,10 +74,7 @@ fn exact_trigonometry(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         };
         p.rem(angle, 360);
         p.recall(DEFINITION);
-        p.step(format!(
-            "${name} ({angle}^\\circ) = {}$.",
-            Value::surd(value).latex()
-        ));
+        p.step(format!("${name} ({angle}^\\circ) = {}$.", Value::surd(value).latex()));
         terms.push((k, name, angle, function, value));
     }
     let variant = terms.iter().fold(level as Z, |v, term| 3 * v + term.3);
@@ -95,10 +83,7 @@ fn exact_trigonometry(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let (formula, value) = if level == 0 {
         let (k, name, angle, _, value) = terms[0];
         p.recall(1);
-        (
-            whole_sum(&[(k, format!("{name} ({angle}^\\circ)").as_str())]),
-            value.scaled(k.into()),
-        )
+        (whole_sum(&[(k, format!("{name} ({angle}^\\circ)").as_str())]), value.scaled(k.into()))
     } else {
         let squares: Vec<Q> = terms
             .iter()
@@ -112,10 +97,8 @@ fn exact_trigonometry(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             .iter()
             .map(|(_, name, angle, _, _)| format!("{name}^2 ({angle}^\\circ)"))
             .collect();
-        let formula = whole_sum(&[
-            (terms[0].0, shown[0].as_str()),
-            (terms[1].0, shown[1].as_str()),
-        ]);
+        let formula =
+            whole_sum(&[(terms[0].0, shown[0].as_str()), (terms[1].0, shown[1].as_str())]);
         (formula, Surd::from(p.sum(&squares)))
     };
     let text = one_of!(
@@ -144,9 +127,7 @@ fn polar(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             unit.scaled(r.into())
         };
         let theta = radians(angle);
-        p.step(format!(
-            "The point is $\\left( {r} \\cos {theta}, {r} \\sin {theta} \\right)$."
-        ));
+        p.step(format!("The point is $\\left( {r} \\cos {theta}, {r} \\sin {theta} \\right)$."));
         let value = Value::Point(vec![at(cosine(angle)), at(sine(angle))]);
         let text = one_of!(
             words,
@@ -163,14 +144,7 @@ fn polar(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     if other == 0 {
         return None;
     }
-    let given = [
-        r,
-        *share.numer(),
-        *share.denom(),
-        s,
-        *second.numer(),
-        *second.denom(),
-    ];
+    let given = [r, *share.numer(), *share.denom(), s, *second.numer(), *second.denom()];
     let mut words = p.given(2, &given);
     p.recall(THEOREM);
     p.sub(share, second);
@@ -203,9 +177,7 @@ fn law_of_cosines(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let mut words = p.given(1, &[a, b, c]);
         let top = p.sub(p.add(p.mul(b, b), p.mul(c, c)), p.mul(a, a));
         let value = p.div(top, p.product(&[2, b, c]));
-        p.step(format!(
-            "$\\cos A = \\frac{{b^2 + c^2 - a^2}}{{2bc}}$ with numerator ${top}$."
-        ));
+        p.step(format!("$\\cos A = \\frac{{b^2 + c^2 - a^2}}{{2bc}}$ with numerator ${top}$."));
         let text = one_of!(
             words,
             "Triangle $ABC$ has sides $BC = {a}$, $CA = {b}$ and $AB = {c}$. What is $\\cos A$?",
@@ -219,10 +191,7 @@ fn law_of_cosines(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let product = p.product(&[Q::from(2), a.into(), b.into(), cosine(angle).rational]);
     let square = p.sub(p.add(p.mul(a, a), p.mul(b, b)).into(), product);
     let side = p.sqrt(square);
-    p.step(format!(
-        "The square of the third side is ${}$.",
-        fraction(square)
-    ));
+    p.step(format!("The square of the third side is ${}$.", fraction(square)));
     if c % 2 == 0 {
         let text = one_of!(
             words,
@@ -237,9 +206,7 @@ fn law_of_cosines(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(3, &[a, b, angle]);
     p.recall(THEOREM);
     let value = p.sqrt(p.div(square, 3.into()));
-    p.step(format!(
-        "The radius is the side over $2 \\sin {angle}^\\circ = \\sqrt{{3}}$."
-    ));
+    p.step(format!("The radius is the side over $2 \\sin {angle}^\\circ = \\sqrt{{3}}$."));
     let text = one_of!(
         words,
         "Two sides of a triangle are ${a}$ and ${b}$ and enclose an angle of ${angle}^\\circ$. \
@@ -270,14 +237,8 @@ fn tangent_sum(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         _ => {
             given.extend(parts(z));
             let all = tangent_of_sum(p, sum, z)?;
-            p.step(format!(
-                "$\\tan(\\alpha + \\beta + \\gamma) = {}$.",
-                fraction(all)
-            ));
-            (
-                "\\tan(2\\alpha + 2\\beta + 2\\gamma)",
-                tangent_of_sum(p, all, all)?,
-            )
+            p.step(format!("$\\tan(\\alpha + \\beta + \\gamma) = {}$.", fraction(all)));
+            ("\\tan(2\\alpha + 2\\beta + 2\\gamma)", tangent_of_sum(p, all, all)?)
         }
     };
     let mut words = p.given(u16::try_from(level).ok()?, &given);
@@ -341,11 +302,7 @@ fn complex_power(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     };
     let mut words = p.given(u16::try_from(shape).ok()?, &[s * k, t * k, n]);
     p.recall(2 * THEOREM);
-    let size = if shape == 0 {
-        p.mul(2, p.mul(k, k))
-    } else {
-        p.pow(p.mul(2, k), 2)
-    };
+    let size = if shape == 0 { p.mul(2, p.mul(k, k)) } else { p.pow(p.mul(2, k), 2) };
     let exponent = usize::try_from(n).ok()?;
     let (even, odd) = (p.pow(size, exponent / 2), exponent % 2 == 1);
     let turned = p.rem(p.mul(angle, n), 360);

@@ -29,10 +29,8 @@ pub(super) const TEMPLATES: [Template; 4] = [
 
 /// The number of ways that a sum in a range comes up with dice of the given numbers of sides, by listing.
 fn rolls(p: &Pad, a: Z, b: Z, hit: impl Fn(Z) -> bool) -> Z {
-    let rows: Vec<Z> = (1..=a)
-        .map(|x| (1..=b).filter(|y| hit(x + y)).count() as Z)
-        .filter(|&n| n > 0)
-        .collect();
+    let rows: Vec<Z> =
+        (1..=a).map(|x| (1..=b).filter(|y| hit(x + y)).count() as Z).filter(|&n| n > 0).collect();
     p.sum(&rows)
 }
 
@@ -45,9 +43,7 @@ fn dice(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let mut words = p.given(0, &[a, b, sum]);
             let ways = (1..=a).filter(|x| (1..=b).contains(&(sum - x))).count() as Z;
             let value = p.div(ways, p.mul(a, b));
-            p.step(format!(
-                "${ways}$ of the ${a} \\cdot {b}$ rolls have this sum."
-            ));
+            p.step(format!("${ways}$ of the ${a} \\cdot {b}$ rolls have this sum."));
             let text = one_of!(
                 words,
                 "A fair die with ${a}$ sides and a fair die with ${b}$ sides, numbered from $1$ \
@@ -85,10 +81,7 @@ fn three_dice(a: Z, b: Z, d: &mut Draw<'_>, p: &Pad) -> Made {
         .collect();
     let ways = p.sum(&cases);
     p.recall(cases.len() as u64);
-    p.step(format!(
-        "Split by the third die: ${}$ ways.",
-        latex::join(&cases, " + ")
-    ));
+    p.step(format!("Split by the third die: ${}$ ways.", latex::join(&cases, " + ")));
     let value = p.div(ways, p.product(&[a, b, c]));
     let text = one_of!(
         words,
@@ -136,17 +129,12 @@ fn draw_balls(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     p.recall(FORMULA);
     let ways = if level < 3 {
         let pairs: Vec<Z> = counts.iter().map(|&n| p.binomial(n, 2)).collect();
-        p.step(format!(
-            "Pairs of equal color: ${}$.",
-            latex::join(&pairs, " + ")
-        ));
+        p.step(format!("Pairs of equal color: ${}$.", latex::join(&pairs, " + ")));
         p.sum(&pairs)
     } else {
         // Exactly two of one color.
-        let cases: Vec<Z> = counts
-            .iter()
-            .map(|&n| p.mul(p.binomial(n, 2), p.sub(total, n)))
-            .collect();
+        let cases: Vec<Z> =
+            counts.iter().map(|&n| p.mul(p.binomial(n, 2), p.sub(total, n))).collect();
         p.step(format!(
             "Two of one color and one of another: ${}$ ways.",
             latex::join(&cases, " + ")
@@ -159,11 +147,8 @@ fn draw_balls(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         ["black", "white", "yellow"],
         ["orange", "purple", "gray"],
     ]);
-    let parts: Vec<String> = counts
-        .iter()
-        .zip(colors)
-        .map(|(n, color)| format!("${n}$ {color}"))
-        .collect();
+    let parts: Vec<String> =
+        counts.iter().zip(colors).map(|(n, color)| format!("${n}$ {color}")).collect();
     let (last, first) = parts.split_last()?;
     let set = format!("{} and {last}", first.join(", "));
     let text = match level {
@@ -216,10 +201,7 @@ fn repeated_trials(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     }
     let tail: Vec<Q> = (k..=n).map(chance).collect();
     let least = p.sum(&tail);
-    p.step(format!(
-        "The chance of at least ${k}$ is the sum ${}$.",
-        fraction(least)
-    ));
+    p.step(format!("The chance of at least ${k}$ is the sum ${}$.", fraction(least)));
     if level == 3 {
         let mut words = p.given(variant, &given);
         let text = one_of!(
@@ -276,16 +258,9 @@ fn expected_value(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     // P(max >= j) = 1 - P(all < j), summed over j.
     let chances: Vec<Q> = (1..=most)
         .map(|j| {
-            let below: Vec<Q> = sides
-                .iter()
-                .map(|&s| Ratio::new((j - 1).min(s), s))
-                .collect();
+            let below: Vec<Q> = sides.iter().map(|&s| Ratio::new((j - 1).min(s), s)).collect();
             let below = p.product(&below);
-            if below.is_zero() {
-                Q::from(1)
-            } else {
-                p.sub(1.into(), below)
-            }
+            if below.is_zero() { Q::from(1) } else { p.sub(1.into(), below) }
         })
         .collect();
     p.step(

@@ -45,9 +45,7 @@ fn read(p: &Pad, digits: &[u8], base: Z) -> Z {
 
 /// A numeral as the plain number that its digits spell.
 fn spelled(digits: &[u8]) -> Z {
-    digits
-        .iter()
-        .fold(0, |number, &digit| 10 * number + Z::from(digit))
+    digits.iter().fold(0, |number, &digit| 10 * number + Z::from(digit))
 }
 
 fn base_conversion(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
@@ -89,13 +87,8 @@ fn base_conversion(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             }
             let mut words = p.given(2, &[spelled(&dx), b, c]);
             let number = read(p, &dx, b);
-            p.step(format!(
-                "In base ten it is ${number}$; divide by ${c}$ again and again."
-            ));
-            let value = Value::Numeral {
-                digits: digits(p, number, c),
-                base: other,
-            };
+            p.step(format!("In base ten it is ${number}$; divide by ${c}$ again and again."));
+            let value = Value::Numeral { digits: digits(p, number, c), base: other };
             let text = one_of!(
                 words,
                 "Convert ${nx}$ to base ${c}$.",
@@ -107,10 +100,7 @@ fn base_conversion(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             let mut words = p.given(3, &[spelled(&dx), b, spelled(&dy), b, b]);
             let product = p.mul(read(p, &dx, b), read(p, &dy, b));
             p.step(format!("In base ten the product is ${product}$."));
-            let value = Value::Numeral {
-                digits: digits(p, product, b),
-                base,
-            };
+            let value = Value::Numeral { digits: digits(p, product, b), base };
             let text = one_of!(
                 words,
                 "Compute ${nx} \\cdot {ny}$ and write the answer in base ${b}$.",
@@ -126,11 +116,7 @@ fn power(p: &Pad, a: Z, mut n: Z, m: Z) -> Z {
     let (mut square, mut value) = (p.rem(a, m), 1);
     while n > 0 {
         if n % 2 == 1 {
-            value = if value == 1 {
-                square
-            } else {
-                p.rem(p.mul(value, square), m)
-            };
+            value = if value == 1 { square } else { p.rem(p.mul(value, square), m) };
         }
         n /= 2;
         if n > 0 {
@@ -166,9 +152,7 @@ fn power_remainder(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         2 => {
             let mut words = p.given(2, &[a, n, m]);
             let value = power(p, a, n, m);
-            p.step(format!(
-                "Square and multiply, and reduce modulo ${m}$ each time."
-            ));
+            p.step(format!("Square and multiply, and reduce modulo ${m}$ each time."));
             let text = one_of!(
                 words,
                 "What is the remainder when ${a}^{{{n}}}$ is divided by ${m}$?",
@@ -250,11 +234,7 @@ fn congruence(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     if !coprime || !distinct(&remainders) {
         return None;
     }
-    let given: Vec<Z> = remainders
-        .iter()
-        .zip(&moduli)
-        .flat_map(|(&r, &m)| [r, m])
-        .collect();
+    let given: Vec<Z> = remainders.iter().zip(&moduli).flat_map(|(&r, &m)| [r, m]).collect();
     let mut words = p.given(1, &given);
     p.recall(THEOREM);
     let (mut x, mut step) = (remainders[0], moduli[0]);
@@ -262,14 +242,10 @@ fn congruence(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         let k = p.rem(p.mul(p.sub(r, x), inverse(p, step, m)), m);
         x = p.add(x, p.mul(step, k));
         step = p.mul(step, m);
-        p.step(format!(
-            "The conditions so far hold for ${x}$ modulo ${step}$."
-        ));
+        p.step(format!("The conditions so far hold for ${x}$ modulo ${step}$."));
     }
-    let parts: Vec<String> = given
-        .chunks(2)
-        .map(|c| format!("${}$ when divided by ${}$", c[0], c[1]))
-        .collect();
+    let parts: Vec<String> =
+        given.chunks(2).map(|c| format!("${}$ when divided by ${}$", c[0], c[1])).collect();
     let (last, first) = parts.split_last()?;
     let parts = format!("{} and {last}", first.join(", "));
     let text = one_of!(

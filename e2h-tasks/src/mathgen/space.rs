@@ -90,10 +90,7 @@ fn two_vectors(variant: u16, a: &[Z], b: &[Z], p: &Pad) -> Made {
 fn points_in_space(variant: u16, [a, b, c, e]: [&[Z]; 4], p: &Pad) -> Made {
     let side = |to: &[Z]| -> Vec<Z> { to.iter().zip(a).map(|(&t, &s)| p.sub(t, s)).collect() };
     let normal = cross(p, &side(b), &side(c));
-    p.step(format!(
-        "The cross product of two edges is ${}$.",
-        column(&normal)
-    ));
+    p.step(format!("The cross product of two edges is ${}$.", column(&normal)));
     let [pa, pb, pc, pe] = [a, b, c, e].map(point);
     if variant == 3 {
         let mut words = p.given(variant, &[a, b, c].concat());
@@ -131,9 +128,7 @@ fn cofactors(p: &Pad, m: &[Vec<Z>], rows: usize) -> Vec<Vec<Z>> {
         let cell = |a: usize, b: usize| m[(i + a) % 3][(j + b) % 3];
         p.sub(p.mul(cell(1, 1), cell(2, 2)), p.mul(cell(1, 2), cell(2, 1)))
     };
-    (0..rows)
-        .map(|i| (0..3).map(|j| minor(i, j)).collect())
-        .collect()
+    (0..rows).map(|i| (0..3).map(|j| minor(i, j)).collect()).collect()
 }
 
 fn determinant_of_two(p: &Pad, a: &[Vec<Z>]) -> Z {
@@ -147,10 +142,7 @@ fn inverse_of_two(p: &Pad, a: &[Vec<Z>]) -> Option<Vec<Vec<Q>>> {
         "The determinant is ${determinant}$; swap the diagonal, negate the rest and divide."
     ));
     let over = |x: Z| p.div(x, determinant);
-    Some(vec![
-        vec![over(a[1][1]), over(-a[0][1])],
-        vec![over(-a[1][0]), over(a[0][0])],
-    ])
+    Some(vec![vec![over(a[1][1]), over(-a[0][1])], vec![over(-a[1][0]), over(a[0][0])]])
 }
 
 /// The inverse of a 3 by 3 matrix of small determinant; `None` for others.
@@ -158,32 +150,19 @@ fn inverse_of_three(p: &Pad, a: &[Vec<Z>]) -> Option<Vec<Vec<Q>>> {
     let all = cofactors(p, a, 3);
     let determinant = Some(p.dot(&a[0], &all[0])).filter(|det| (1..=9).contains(&det.abs()))?;
     p.recall(THEOREM);
-    p.step(format!(
-        "The determinant is ${determinant}$; divide the transposed cofactors by it."
-    ));
-    Some(
-        (0..3)
-            .map(|i| (0..3).map(|j| p.div(all[j][i], determinant)).collect())
-            .collect(),
-    )
+    p.step(format!("The determinant is ${determinant}$; divide the transposed cofactors by it."));
+    Some((0..3).map(|i| (0..3).map(|j| p.div(all[j][i], determinant)).collect()).collect())
 }
 
 fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let n = if level < 3 { 2 } else { 3 };
     let size = [12, 6, 15, 12, 5][level];
-    let mut draw = || {
-        (0..n)
-            .map(|_| (0..n).map(|_| d.nonzero(size)).collect::<Vec<Z>>())
-            .collect::<Vec<_>>()
-    };
+    let mut draw =
+        || (0..n).map(|_| (0..n).map(|_| d.nonzero(size)).collect::<Vec<Z>>()).collect::<Vec<_>>();
     let (a, b) = (draw(), draw());
     let show = |m: &[Vec<Z>]| matrix(&m.iter().map(|row| rationals(row)).collect::<Vec<_>>());
     let (ma, mb) = (show(&a), show(&b));
-    let given = if level == 1 {
-        [a.concat(), b.concat()].concat()
-    } else {
-        a.concat()
-    };
+    let given = if level == 1 { [a.concat(), b.concat()].concat() } else { a.concat() };
     let mut words = p.given(u16::try_from(level).ok()?, &given);
     p.recall(if level < 2 { DEFINITION } else { FORMULA });
     let value = match level {
@@ -194,11 +173,7 @@ fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         1 => {
             p.step("Each entry is a row times a column.".to_owned());
             let entry = |i: usize, j: usize| Q::from(p.dot(&a[i], &[b[0][j], b[1][j]]));
-            Value::Matrix(
-                (0..2)
-                    .map(|i| (0..2).map(|j| entry(i, j)).collect())
-                    .collect(),
-            )
+            Value::Matrix((0..2).map(|i| (0..2).map(|j| entry(i, j)).collect()).collect())
         }
         2 => Value::Matrix(inverse_of_two(p, &a)?),
         3 => {
@@ -212,21 +187,9 @@ fn matrices(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         _ => Value::Matrix(inverse_of_three(p, &a)?),
     };
     let text = match level {
-        0 | 3 => one_of!(
-            words,
-            "Compute the determinant of ${ma}$.",
-            "What is $\\det {ma}$?"
-        ),
-        1 => one_of!(
-            words,
-            "Compute the matrix product ${ma} {mb}$.",
-            "What is ${ma} {mb}$?"
-        ),
-        _ => one_of!(
-            words,
-            "Find the inverse of the matrix ${ma}$.",
-            "What is ${ma}^{{-1}}$?"
-        ),
+        0 | 3 => one_of!(words, "Compute the determinant of ${ma}$.", "What is $\\det {ma}$?"),
+        1 => one_of!(words, "Compute the matrix product ${ma} {mb}$.", "What is ${ma} {mb}$?"),
+        _ => one_of!(words, "Find the inverse of the matrix ${ma}$.", "What is ${ma}^{{-1}}$?"),
     };
     Some((text, value))
 }
@@ -243,20 +206,14 @@ fn line_and_plane(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return None;
     }
     let t = p.div(above, below);
-    p.step(format!(
-        "Inserting the line into the plane gives $t = {}$.",
-        fraction(t)
-    ));
+    p.step(format!("Inserting the line into the plane gives $t = {}$.", fraction(t)));
     // The mirror image lies twice as far along the normal as the foot.
     let t = if level == 3 { p.mul(2.into(), t) } else { t };
-    let at: Option<Vec<Q>> = (0..3)
-        .map(|i| clean(p.add(from[i].into(), p.mul(t, direction[i].into())), 60))
-        .collect();
+    let at: Option<Vec<Q>> =
+        (0..3).map(|i| clean(p.add(from[i].into(), p.mul(t, direction[i].into())), 60)).collect();
     let at = at?;
-    let plane = format!(
-        "{} = {right}",
-        whole_sum(&[(normal[0], "x"), (normal[1], "y"), (normal[2], "z")])
-    );
+    let plane =
+        format!("{} = {right}", whole_sum(&[(normal[0], "x"), (normal[1], "y"), (normal[2], "z")]));
     let start = point(&from);
     if level == 3 {
         let mut words = p.given(3, &[&from[..], &normal, &[right]].concat());
@@ -289,9 +246,7 @@ fn plane_distance(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let distance = |normal: &[Z], right: Z| {
         let top = p.sub(p.dot(normal, &at), right).abs();
         let square = p.dot(normal, normal);
-        p.step(format!(
-            "The distance is $\\frac{{{top}}}{{\\sqrt{{{square}}}}}$."
-        ));
+        p.step(format!("The distance is $\\frac{{{top}}}{{\\sqrt{{{square}}}}}$."));
         p.sqrt(square).scaled(p.div(Q::from(top), Q::from(square)))
     };
     let shown = point(&at);
@@ -322,10 +277,7 @@ fn plane_distance(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
         return None;
     }
     p.recall(THEOREM);
-    p.step(format!(
-        "The plane has normal vector ${}$.",
-        column(&normal)
-    ));
+    p.step(format!("The plane has normal vector ${}$.", column(&normal)));
     let value = distance(&normal, right);
     let [a, b, c] = [&first, &second, &third].map(|x| point(x));
     let text = one_of!(

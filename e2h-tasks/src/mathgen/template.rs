@@ -129,13 +129,7 @@ impl Template {
         make: Make,
     ) -> Self {
         let (first, last) = levels;
-        Self {
-            name,
-            subject,
-            first,
-            last,
-            make,
-        }
+        Self { name, subject, first, last, make }
     }
 
     /// True when the template has problems of `level`.

@@ -150,9 +150,7 @@ fn cevian(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let triangle = format!("$BC = {a}$, $CA = {b}$ and $AB = {c}$");
     let (what, value) = match level {
         1 => {
-            p.step(format!(
-                "The bisector divides $BC$ in the ratio ${c} : {b}$."
-            ));
+            p.step(format!("The bisector divides $BC$ in the ratio ${c} : {b}$."));
             let value = p.div(p.mul(a, c), p.add(b, c));
             (
                 one_of!(
@@ -200,10 +198,7 @@ fn cevian(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
             )
         }
     };
-    Some((
-        format!("In triangle $ABC$ the sides are {triangle}. {what}"),
-        value,
-    ))
+    Some((format!("In triangle $ABC$ the sides are {triangle}. {what}"), value))
 }
 
 fn triangle_sides(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
@@ -211,25 +206,16 @@ fn triangle_sides(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let mut words = p.given(u16::try_from(level).ok()?, &[a, b, c]);
     p.recall(THEOREM);
     let half = p.div(p.sum(&[a, b, c]), 2);
-    let rests: Vec<Q> = [a, b, c]
-        .iter()
-        .map(|&side| p.sub(half, side.into()))
-        .collect();
+    let rests: Vec<Q> = [a, b, c].iter().map(|&side| p.sub(half, side.into())).collect();
     p.step(format!("Half of the perimeter is ${}$.", fraction(half)));
     let square = p.mul(half, p.product(&rests));
-    p.step(format!(
-        "By Heron's formula the square of the area is ${}$.",
-        fraction(square)
-    ));
+    p.step(format!("By Heron's formula the square of the area is ${}$.", fraction(square)));
     let (what, value) = match level {
         2 => ("area", p.sqrt(square)),
         3 => {
             p.recall(THEOREM);
             let area = p.sqrt(square);
-            (
-                "radius of the inscribed circle",
-                area.scaled(p.div(Q::from(1), half)),
-            )
+            ("radius of the inscribed circle", area.scaled(p.div(Q::from(1), half)))
         }
         _ => {
             p.recall(THEOREM);
@@ -252,10 +238,7 @@ fn triangle_sides(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
 fn distance(p: &Pad, [a, b, c]: [Z; 3], [x, y]: [Z; 2]) -> Value {
     let top = p.sub(p.dot(&[a, b], &[x, y]), c);
     let square = p.dot(&[a, b], &[a, b]);
-    p.step(format!(
-        "The distance is $\\frac{{{}}}{{\\sqrt{{{square}}}}}$.",
-        top.abs()
-    ));
+    p.step(format!("The distance is $\\frac{{{}}}{{\\sqrt{{{square}}}}}$.", top.abs()));
     let root = p.sqrt(square);
     let factor = p.div(Q::from(top.abs()), Q::from(square));
     Value::surd(root.scaled(factor))
@@ -307,10 +290,7 @@ fn triangle_center(level: usize, d: &mut Draw<'_>, p: &Pad) -> Made {
     let g: Vec<Z> = (0..6).map(|_| d.int(-12, 12)).collect();
     let corners: Vec<[Z; 2]> = g.chunks(2).map(|c| [c[0], c[1]]).collect();
     let side = |i: usize, j: usize| {
-        [
-            p.sub(corners[j][0], corners[i][0]),
-            p.sub(corners[j][1], corners[i][1]),
-        ]
+        [p.sub(corners[j][0], corners[i][0]), p.sub(corners[j][1], corners[i][1])]
     };
     let (ab, ac) = (side(0, 1), side(0, 2));
     if cross((ab[0], ab[1]), (ac[0], ac[1])).is_zero() {

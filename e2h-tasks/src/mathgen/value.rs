@@ -41,11 +41,7 @@ impl Surd {
             _ => (rational, coefficient),
         };
         let radicand = if coefficient.is_zero() { 1 } else { inside };
-        Self {
-            rational,
-            coefficient,
-            radicand,
-        }
+        Self { rational, coefficient, radicand }
     }
 
     /// The square root of a rational number of at least 0.
@@ -56,11 +52,7 @@ impl Surd {
 
     /// The number times a rational factor.
     pub fn scaled(self, factor: Rational) -> Self {
-        Self::new(
-            self.rational * factor,
-            self.coefficient * factor,
-            self.radicand,
-        )
+        Self::new(self.rational * factor, self.coefficient * factor, self.radicand)
     }
 
     fn latex(&self) -> String {
@@ -69,21 +61,14 @@ impl Surd {
         }
         let denom = self.rational.denom().lcm(self.coefficient.denom());
         let root = format!("\\sqrt{{{}}}", self.radicand);
-        let terms = [
-            (self.rational * denom, ""),
-            (self.coefficient * denom, root.as_str()),
-        ];
+        let terms = [(self.rational * denom, ""), (self.coefficient * denom, root.as_str())];
         over(&terms, denom)
     }
 }
 
 impl From<Rational> for Surd {
     fn from(rational: Rational) -> Self {
-        Self {
-            rational,
-            coefficient: Rational::zero(),
-            radicand: 1,
-        }
+        Self { rational, coefficient: Rational::zero(), radicand: 1 }
     }
 }
 
@@ -92,10 +77,7 @@ fn over(terms: &[(Rational, &str)], denom: i128) -> String {
     if denom == 1 {
         return latex::sum(terms);
     }
-    let shown: Vec<_> = terms
-        .iter()
-        .filter(|(factor, _)| !factor.is_zero())
-        .collect();
+    let shown: Vec<_> = terms.iter().filter(|(factor, _)| !factor.is_zero()).collect();
     if let [(factor, word)] = shown[..] {
         let sign = if factor.is_negative() { "-" } else { "" };
         let numerator = latex::sum(&[(factor.abs(), word)]);
@@ -153,11 +135,7 @@ impl Value {
 
     /// A surd, or a number when the root vanishes.
     pub fn surd(surd: Surd) -> Self {
-        if surd.coefficient.is_zero() {
-            Self::Number(surd.rational)
-        } else {
-            Self::Surd(surd)
-        }
+        if surd.coefficient.is_zero() { Self::Number(surd.rational) } else { Self::Surd(surd) }
     }
 
     /// A point with rational coordinates.
@@ -236,16 +214,8 @@ fn complex(re: &Surd, im: &Surd) -> String {
     }
     let one = Surd::from(Rational::one());
     let negative = im.rational.is_negative() || im.coefficient.is_negative();
-    let size = if negative {
-        im.scaled(-Rational::one())
-    } else {
-        *im
-    };
-    let size = if size == one {
-        String::new()
-    } else {
-        size.latex()
-    };
+    let size = if negative { im.scaled(-Rational::one()) } else { *im };
+    let size = if size == one { String::new() } else { size.latex() };
     match (*re == zero, negative) {
         (true, false) => format!("{size}i"),
         (true, true) => format!("-{size}i"),
@@ -273,10 +243,7 @@ mod tests {
             (surd(q(1, 2), q(1, 1), 9), "\\frac{7}{2}"),
             (Value::Pi(q(3, 2)), "\\frac{3\\pi}{2}"),
             (Value::Pi(q(1, 1)), "\\pi"),
-            (
-                Value::point([q(1, 1), q(-2, 3)]),
-                "\\left( 1, -\\frac{2}{3} \\right)",
-            ),
+            (Value::point([q(1, 1), q(-2, 3)]), "\\left( 1, -\\frac{2}{3} \\right)"),
             (Value::list(vec![q(4, 1), q(-1, 1), q(4, 1)]), "-1, 4"),
             (
                 Value::Intervals(vec![
@@ -290,21 +257,12 @@ mod tests {
                 "-\\frac{1}{2}x^3 + x - 5",
             ),
             (Value::Complex(q(0, 1).into(), q(-1, 1).into()), "-i"),
-            (
-                Value::Complex(q(2, 1).into(), Surd::root(q(12, 1))),
-                "2 + 2\\sqrt{3}i",
-            ),
+            (Value::Complex(q(2, 1).into(), Surd::root(q(12, 1))), "2 + 2\\sqrt{3}i"),
             (
                 Value::Matrix(vec![vec![q(1, 1)], vec![q(1, 2)]]),
                 "\\begin{pmatrix} 1 \\\\ \\frac{1}{2} \\end{pmatrix}",
             ),
-            (
-                Value::Numeral {
-                    digits: vec![1, 0, 2],
-                    base: 3,
-                },
-                "102_{3}",
-            ),
+            (Value::Numeral { digits: vec![1, 0, 2], base: 3 }, "102_{3}"),
         ] {
             assert_eq!(value.latex(), latex);
         }

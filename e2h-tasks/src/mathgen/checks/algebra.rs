@@ -19,10 +19,7 @@ pub(super) const CHECKS: [(&str, Check); 8] = [
 
 /// Inserts the answer in the equation as it is written.
 fn linear_equation(item: &Item) -> bool {
-    let equation = formulas(item)
-        .into_iter()
-        .find(|text| text.contains('='))
-        .expect("an equation");
+    let equation = formulas(item).into_iter().find(|text| text.contains('=')).expect("an equation");
     let (left, right) = equation.split_once('=').expect("two sides");
     let values = ['x', 'y', 't', 'n'].map(|letter| (letter, item.number()));
     evaluate(left, &values).expect("a formula") == evaluate(right, &values).expect("a formula")
@@ -30,9 +27,7 @@ fn linear_equation(item: &Item) -> bool {
 
 fn linear_system(item: &Item) -> bool {
     let (solution, given) = (item.rationals(), item.big());
-    given
-        .chunks(solution.len() + 1)
-        .all(|row| dot(row, &solution) == row[solution.len()])
+    given.chunks(solution.len() + 1).all(|row| dot(row, &solution) == row[solution.len()])
 }
 
 /// The value of a polynomial, constant term first, at a surd: rational part and factor of the root.
@@ -125,16 +120,11 @@ fn inequality(item: &Item) -> bool {
     let Value::Intervals(parts) = &item.value else {
         return false;
     };
-    let text = formulas(item)
-        .into_iter()
-        .find(|t| t.contains(['<', '>', 'e']))
-        .expect("an inequality");
+    let text =
+        formulas(item).into_iter().find(|t| t.contains(['<', '>', 'e'])).expect("an inequality");
     let signs = ["<", ">", "\\le", "\\ge"];
-    let sign = signs
-        .into_iter()
-        .rev()
-        .find(|sign| text.contains(&format!(" {sign} ")))
-        .expect("a sign");
+    let sign =
+        signs.into_iter().rev().find(|sign| text.contains(&format!(" {sign} "))).expect("a sign");
     let (left, right) = text.split_once(&format!(" {sign} ")).expect("two sides");
     let holds = |x: &R| {
         let value = |text| evaluate(text, &[('x', x.clone())]);
@@ -153,11 +143,8 @@ fn inequality(item: &Item) -> bool {
         End::Closed(bound) if *x == big(*bound) => true,
         End::Closed(bound) | End::Open(bound) => (*x > big(*bound)) == low && *x != big(*bound),
     };
-    let member = |x: &R| {
-        parts
-            .iter()
-            .any(|(low, high)| above(x, low, true) && above(x, high, false))
-    };
+    let member =
+        |x: &R| parts.iter().any(|(low, high)| above(x, low, true) && above(x, high, false));
     let mut points: Vec<R> = (-30..=30).map(|k| over(5 * k, 3)).collect();
     points.extend((-33..=33).map(|k| over(k, 2)));
     for end in parts.iter().flat_map(|(low, high)| [low, high]) {
@@ -174,8 +161,5 @@ fn expand(item: &Item) -> bool {
     (-degree..=degree).map(r).all(|x| {
         let value = polynomial(&item.rationals(), &x);
         evaluate(text, &[('x', x)]).expect("a formula") == value
-    }) && item
-        .rationals()
-        .last()
-        .is_some_and(|lead| lead.is_positive() || lead.is_negative())
+    }) && item.rationals().last().is_some_and(|lead| lead.is_positive() || lead.is_negative())
 }

@@ -37,20 +37,9 @@ fn ratio_split(item: &Item) -> bool {
     let (total, parts) = item.given.split_last().expect("a total");
     let share =
         (1..=*total).find(|share| parts.iter().map(|part| part * share).sum::<i128>() == *total);
-    let shares: Vec<i128> = parts
-        .iter()
-        .map(|part| part * share.expect("a share"))
-        .collect();
-    let (most, least) = (
-        shares.iter().max().expect("parts"),
-        shares.iter().min().expect("parts"),
-    );
-    item.number()
-        == r(if item.variant == 0 {
-            *most
-        } else {
-            most - least
-        })
+    let shares: Vec<i128> = parts.iter().map(|part| part * share.expect("a share")).collect();
+    let (most, least) = (shares.iter().max().expect("parts"), shares.iter().min().expect("parts"));
+    item.number() == r(if item.variant == 0 { *most } else { most - least })
 }
 
 fn average(item: &Item) -> bool {
@@ -76,11 +65,7 @@ fn average(item: &Item) -> bool {
 /// In the time of the answer exactly one unit of work is done.
 fn working_together(item: &Item) -> bool {
     let done: Vec<R> = item.big().iter().map(|time| item.number() / time).collect();
-    let drained = if item.variant == 3 {
-        -r(2) * &done[2]
-    } else {
-        r(0)
-    };
+    let drained = if item.variant == 3 { -r(2) * &done[2] } else { r(0) };
     done.iter().sum::<R>() + drained == R::one()
 }
 

@@ -56,24 +56,14 @@ fn rows(
 }
 
 fn arrangements(item: &Item) -> bool {
-    let count = rows(
-        &item.given,
-        usize::MAX,
-        false,
-        item.variant,
-        &mut HashMap::new(),
-    );
+    let count = rows(&item.given, usize::MAX, false, item.variant, &mut HashMap::new());
     item.number() == r(count)
 }
 
 /// Lets one person after the other join or stay out; `feud` counts the two teachers who quarrel.
 fn committee(item: &Item) -> bool {
     let g = &item.given;
-    let (men, women) = if item.variant == 1 {
-        (g[1], g[3])
-    } else {
-        (g[0], g[1])
-    };
+    let (men, women) = if item.variant == 1 { (g[1], g[3]) } else { (g[0], g[1]) };
     let mut ways: HashMap<(i128, i128, i128), i128> = HashMap::from([((0, 0, 0), 1)]);
     for person in 0..men + women {
         let mut next = ways.clone();
@@ -91,22 +81,14 @@ fn committee(item: &Item) -> bool {
         2 => m + w == g[2] && w >= g[3],
         _ => m + w == g[2] && w >= g[3] && feud < 2,
     };
-    item.number()
-        == r(ways
-            .iter()
-            .filter(|(key, _)| fits(**key))
-            .map(|(_, n)| n)
-            .sum())
+    item.number() == r(ways.iter().filter(|(key, _)| fits(**key)).map(|(_, n)| n).sum())
 }
 
 /// All rolls of dice with the given numbers of sides.
 fn all_rolls(sides: &[i128]) -> Vec<Vec<i128>> {
     sides.iter().fold(vec![Vec::new()], |rolls, &sides| {
-        let with = |roll: &Vec<i128>| {
-            (1..=sides)
-                .map(|x| [&roll[..], &[x]].concat())
-                .collect::<Vec<_>>()
-        };
+        let with =
+            |roll: &Vec<i128>| (1..=sides).map(|x| [&roll[..], &[x]].concat()).collect::<Vec<_>>();
         rolls.iter().flat_map(with).collect()
     })
 }
@@ -118,20 +100,11 @@ fn dice(item: &Item) -> bool {
     let sum = |roll: &&Vec<i128>| roll.iter().sum::<i128>();
     let share = |hits: usize, all: usize| over(hits as i128, all as i128);
     let expected = match item.variant {
-        0 | 2 => share(
-            rolls.iter().filter(|roll| sum(roll) == bound).count(),
-            rolls.len(),
-        ),
-        1 => share(
-            rolls.iter().filter(|roll| sum(roll) >= bound).count(),
-            rolls.len(),
-        ),
+        0 | 2 => share(rolls.iter().filter(|roll| sum(roll) == bound).count(), rolls.len()),
+        1 => share(rolls.iter().filter(|roll| sum(roll) >= bound).count(), rolls.len()),
         _ => {
             let known: Vec<&Vec<i128>> = rolls.iter().filter(|roll| sum(roll) >= bound).collect();
-            share(
-                known.iter().filter(|roll| roll[0] >= g[3]).count(),
-                known.len(),
-            )
+            share(known.iter().filter(|roll| roll[0] >= g[3]).count(), known.len())
         }
     };
     item.number() == expected
@@ -161,10 +134,7 @@ fn draw_balls(item: &Item) -> bool {
     }
     let kinds = |drawn: &[usize]| (0..3).filter(|color| drawn.contains(color)).count();
     let (n, wanted) = if item.variant == 3 { (3, 2) } else { (2, 1) };
-    item.number()
-        == chance(&item.given, &mut Vec::new(), n, &|drawn| {
-            kinds(drawn) == wanted
-        })
+    item.number() == chance(&item.given, &mut Vec::new(), n, &|drawn| kinds(drawn) == wanted)
 }
 
 /// Walks over the grid; a path is marked by which of the two points it visits.
@@ -200,9 +170,7 @@ fn integer_solutions(item: &Item) -> bool {
     let g = &item.given;
     let triples = |n: i128| (0..=n).flat_map(move |x| (0..=n - x).map(move |y| [x, y, n - x - y]));
     let expected = match item.variant {
-        2 => triples(g[0])
-            .filter(|t| (0..3).all(|i| t[i] >= g[i + 1]))
-            .count() as i128,
+        2 => triples(g[0]).filter(|t| (0..3).all(|i| t[i] >= g[i + 1])).count() as i128,
         3 => {
             // ways[s]: lists so far with sum s.
             let (k, n, bound) = (g[0], g[1], g[2]);
@@ -212,9 +180,7 @@ fn integer_solutions(item: &Item) -> bool {
             }
             ways[n as usize]
         }
-        _ => triples(g[0])
-            .filter(|t| (0..3).all(|i| t[i] <= g[i + 1]))
-            .count() as i128,
+        _ => triples(g[0]).filter(|t| (0..3).all(|i| t[i] <= g[i + 1])).count() as i128,
     };
     item.number() == r(expected)
 }
@@ -244,13 +210,8 @@ fn repeated_trials(item: &Item) -> bool {
 fn expected_value(item: &Item) -> bool {
     let g = &item.given;
     let outcomes: Vec<i128> = match item.variant {
-        1 => (0..g[0])
-            .map(|field| if field < g[1] { g[2] } else { -g[3] })
-            .collect(),
-        _ => all_rolls(g)
-            .iter()
-            .map(|roll| *roll.iter().max().expect("dice"))
-            .collect(),
+        1 => (0..g[0]).map(|field| if field < g[1] { g[2] } else { -g[3] }).collect(),
+        _ => all_rolls(g).iter().map(|roll| *roll.iter().max().expect("dice")).collect(),
     };
     item.number() == over(outcomes.iter().sum(), outcomes.len() as i128)
 }
@@ -259,11 +220,7 @@ fn multiples(item: &Item) -> bool {
     let g = &item.given;
     let hits = |k: i128| g[1..].iter().filter(|m| k % **m == 0).count();
     let fits = |k: i128| {
-        if item.variant == 3 {
-            hits(k) == 1
-        } else {
-            hits(k) > 0
-        }
+        if item.variant == 3 { hits(k) == 1 } else { hits(k) > 0 }
     };
     item.number() == r((1..=g[0]).filter(|&k| fits(k)).count() as i128)
 }

@@ -89,10 +89,7 @@ pub(super) fn close(a: f64, b: f64) -> bool {
 
 /// The value of a polynomial, constant term first, as a sum of powers.
 pub(super) fn polynomial(coefficients: &[R], x: &R) -> R {
-    (0..)
-        .zip(coefficients)
-        .map(|(degree, c)| c * x.pow(degree))
-        .sum()
+    (0..).zip(coefficients).map(|(degree, c)| c * x.pow(degree)).sum()
 }
 
 /// The determinant as a sum over all permutations.
@@ -105,12 +102,7 @@ pub(super) fn leibniz(m: &[Vec<R>]) -> R {
         .map(|column| {
             let rest: Vec<Vec<R>> = m[1..]
                 .iter()
-                .map(|row| {
-                    (0..n)
-                        .filter(|&j| j != column)
-                        .map(|j| row[j].clone())
-                        .collect()
-                })
+                .map(|row| (0..n).filter(|&j| j != column).map(|j| row[j].clone()).collect())
                 .collect();
             let term = &m[0][column] * leibniz(&rest);
             if column % 2 == 0 { term } else { -term }

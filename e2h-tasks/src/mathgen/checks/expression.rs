@@ -9,10 +9,7 @@ use super::R;
 /// a division by zero.
 pub(super) fn evaluate(text: &str, variables: &[(char, R)]) -> Option<R> {
     let text = text.replace("\\left", "").replace("\\right", "");
-    let mut reader = Reader {
-        rest: &text,
-        variables,
-    };
+    let mut reader = Reader { rest: &text, variables };
     let value = reader.sum()?;
     reader.rest.trim().is_empty().then_some(value)
 }
@@ -34,11 +31,7 @@ impl Reader<'_> {
     }
 
     fn sum(&mut self) -> Option<R> {
-        let mut value = if self.take("-") {
-            -self.product()?
-        } else {
-            self.product()?
-        };
+        let mut value = if self.take("-") { -self.product()? } else { self.product()? };
         loop {
             if self.take("+") {
                 value += self.product()?;
@@ -75,11 +68,7 @@ impl Reader<'_> {
         if !self.take("^") {
             return Some(base);
         }
-        let digits = if self.take("{") {
-            self.until('}')?
-        } else {
-            self.one()?
-        };
+        let digits = if self.take("{") { self.until('}')? } else { self.one()? };
         Some(base.pow(digits.parse().ok()?))
     }
 
@@ -106,10 +95,7 @@ impl Reader<'_> {
         }
         let name = rest.chars().next()?;
         self.rest = &rest[name.len_utf8()..];
-        self.variables
-            .iter()
-            .find(|(letter, _)| *letter == name)
-            .map(|(_, value)| value.clone())
+        self.variables.iter().find(|(letter, _)| *letter == name).map(|(_, value)| value.clone())
     }
 
     fn until(&mut self, end: char) -> Option<String> {
@@ -131,19 +117,12 @@ fn formulas_are_read_by_the_rules_of_arithmetic() {
     for (text, value) in [
         ("2 + 3 \\times 4", Some(14)),
         ("-x^2 + 2x(x - 1)", Some(3)),
-        (
-            "\\frac{9}{x} \\div \\left[ 4 - (1 - 2)^3 \\right] \\cdot 5",
-            Some(3),
-        ),
+        ("\\frac{9}{x} \\div \\left[ 4 - (1 - 2)^3 \\right] \\cdot 5", Some(3)),
         ("|2 - 5x|", Some(13)),
         ("7 - \\cfrac{4}{1 + \\cfrac{x}{3}}", Some(5)),
         ("\\frac{1}{x - 3}", None),
         ("2 +", None),
     ] {
-        assert_eq!(
-            evaluate(text, &x),
-            value.map(|v| R::from(BigInt::from(v))),
-            "{text}"
-        );
+        assert_eq!(evaluate(text, &x), value.map(|v| R::from(BigInt::from(v))), "{text}");
     }
 }

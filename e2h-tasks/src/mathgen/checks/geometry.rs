@@ -93,9 +93,8 @@ fn similar_triangles(item: &Item) -> bool {
 /// Pick's theorem.
 fn polygon_area(item: &Item) -> bool {
     let points: Vec<(i128, i128)> = item.given.chunks(2).map(|c| (c[0], c[1])).collect();
-    let edges: Vec<_> = (0..points.len())
-        .map(|i| (points[i], points[(i + 1) % points.len()]))
-        .collect();
+    let edges: Vec<_> =
+        (0..points.len()).map(|i| (points[i], points[(i + 1) % points.len()])).collect();
     let on_edge = |x: i128, y: i128| {
         edges.iter().any(|&((a, b), (c, d))| {
             (c - a) * (y - b) == (d - b) * (x - a)
@@ -141,11 +140,7 @@ fn cevian(item: &Item) -> bool {
     let (to_b, to_c) = ((-y).atan2(-x), (-y).atan2(a - x));
     let middle = (to_b + to_c) / 2.0;
     let foot = x - y / middle.tan();
-    let expected = if item.variant == 1 {
-        foot
-    } else {
-        (x - foot).hypot(y)
-    };
+    let expected = if item.variant == 1 { foot } else { (x - foot).hypot(y) };
     close(float(&item.surds()[0]), expected)
 }
 

@@ -24,16 +24,8 @@ pub(super) const CHECKS: [(&str, Check); 12] = [
 /// The parabola touches the line of the answer: the difference is a square, so its discriminant is zero.
 fn vertex(item: &Item) -> bool {
     let g = item.big();
-    let word = if g[0].is_positive() {
-        "minimum"
-    } else {
-        "maximum"
-    };
-    let other = if g[0].is_positive() {
-        "maximum"
-    } else {
-        "minimum"
-    };
+    let word = if g[0].is_positive() { "minimum" } else { "maximum" };
+    let other = if g[0].is_positive() { "maximum" } else { "minimum" };
     let worded = item.statement.contains(word) || item.statement.contains("vertex");
     worded
         && !item.statement.contains(other)
@@ -48,32 +40,22 @@ fn companion(low: &[R]) -> Vec<Vec<R>> {
         (i, j) if i == j + 1 => R::one(),
         _ => R::zero(),
     };
-    (0..n)
-        .map(|i| (0..n).map(|j| entry(i, j)).collect())
-        .collect()
+    (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect()
 }
 
 fn power(matrix: &[Vec<R>], n: usize) -> Vec<Vec<R>> {
     let size = matrix.len();
     let unit = |i: usize| (0..size).map(|j| r(i128::from(i == j))).collect();
-    (0..n).fold((0..size).map(unit).collect::<Vec<_>>(), |all, _| {
-        product(&all, matrix)
-    })
+    (0..n).fold((0..size).map(unit).collect::<Vec<_>>(), |all, _| product(&all, matrix))
 }
 
 /// A power sum of the roots is the trace of a power of the companion matrix; reversed for reciprocals.
 fn root_sums(item: &Item) -> bool {
     let mut low = item.big();
     low.reverse();
-    let (n, reciprocal) = [
-        (2, false),
-        (1, true),
-        (3, false),
-        (2, false),
-        (2, true),
-        (3, false),
-        (4, false),
-    ][usize::from(item.variant)];
+    let (n, reciprocal) =
+        [(2, false), (1, true), (3, false), (2, false), (2, true), (3, false), (4, false)]
+            [usize::from(item.variant)];
     if reciprocal {
         let constant = low[0].clone();
         low.push(R::one());
@@ -91,9 +73,7 @@ fn at_matrix(coefficients: &[R], matrix: &[Vec<R>]) -> Vec<Vec<R>> {
     let mut sum = vec![vec![R::zero(); n]; n];
     for (degree, c) in coefficients.iter().enumerate() {
         for (row, added) in sum.iter_mut().zip(power(matrix, degree)) {
-            row.iter_mut()
-                .zip(added)
-                .for_each(|(cell, x)| *cell += c * x);
+            row.iter_mut().zip(added).for_each(|(cell, x)| *cell += c * x);
         }
     }
     sum
@@ -103,11 +83,7 @@ fn at_matrix(coefficients: &[R], matrix: &[Vec<R>]) -> Vec<Vec<R>> {
 fn polynomial_remainder(item: &Item) -> bool {
     let g = item.big();
     let (dividend, divisor, rest) = match item.variant {
-        0 => (
-            g[..g.len() - 1].to_vec(),
-            vec![g[g.len() - 1].clone()],
-            vec![item.number()],
-        ),
+        0 => (g[..g.len() - 1].to_vec(), vec![g[g.len() - 1].clone()], vec![item.number()]),
         1 => (g[..4].to_vec(), g[4..].to_vec(), item.rationals()),
         _ => {
             let mut dividend = vec![R::zero(); item.given[1] as usize + 1];
@@ -142,11 +118,7 @@ fn partial_fractions(item: &Item) -> bool {
     // No pole lies beyond 9.
     (10..16).map(r).all(|x| {
         let left = polynomial(&top, &x) / shifts.iter().map(|shift| &x + shift).product::<R>();
-        left == shifts
-            .iter()
-            .zip(&values)
-            .map(|(shift, value)| value / (&x + shift))
-            .sum::<R>()
+        left == shifts.iter().zip(&values).map(|(shift, value)| value / (&x + shift)).sum::<R>()
     })
 }
 
@@ -160,11 +132,7 @@ fn cubic_equation(item: &Item) -> bool {
     let is_double = |root: &Surd| at_surd(&derivative, root) == zero;
     let different = (0..roots.len()).all(|i| !roots[..i].contains(&roots[i]));
     let complete = roots.len() == 3 || roots.len() == 2 && roots.iter().any(is_double);
-    different
-        && complete
-        && roots
-            .iter()
-            .all(|root| at_surd(&coefficients, root) == zero)
+    different && complete && roots.iter().all(|root| at_surd(&coefficients, root) == zero)
 }
 
 fn logarithm_equation(item: &Item) -> bool {
@@ -195,19 +163,12 @@ fn radical_equation(item: &Item) -> bool {
             let solves = |x: &R| root(&(&g[0] * x + &g[1])) == Some(x + &g[2]);
             // The squared equation has the other solution a - 2c - x.
             let other = &g[0] - r(2) * &g[2] - &found[0];
-            found
-                .iter()
-                .all(|x| !(&g[0] * x + &g[1]).is_negative() && solves(x))
+            found.iter().all(|x| !(&g[0] * x + &g[1]).is_negative() && solves(x))
                 && (found.contains(&other) || (&other + &g[2]).is_negative())
         }
         _ => {
-            let roots = [&found[0] + &g[0], &found[0] + &g[1]].map(|square| {
-                if square.is_negative() {
-                    None
-                } else {
-                    root(&square)
-                }
-            });
+            let roots = [&found[0] + &g[0], &found[0] + &g[1]]
+                .map(|square| if square.is_negative() { None } else { root(&square) });
             let [Some(one), Some(two)] = roots else {
                 return false;
             };
@@ -273,9 +234,7 @@ fn infinite_series(item: &Item) -> bool {
         1 => &g[1] * &g[1] == &g[0] * &g[2] && (&value - &g[0]) * &g[0] == &value * &g[1],
         _ => {
             let f: Vec<f64> = item.given.iter().map(|&n| n as f64).collect();
-            let sum: f64 = (1..1_000)
-                .map(|k| (f[0] / f[2]).powi(k) + (f[1] / f[2]).powi(k))
-                .sum();
+            let sum: f64 = (1..1_000).map(|k| (f[0] / f[2]).powi(k) + (f[1] / f[2]).powi(k)).sum();
             close(sum, value.to_f64().expect("in range"))
         }
     }

@@ -31,12 +31,7 @@ fn divisors(item: &Item) -> bool {
         2 => (1..=n).filter(|k| n * n % (k * k) == 0).collect(),
         _ => (1..=n).filter(|k| n % k == 0).collect(),
     };
-    item.number()
-        == r(if item.variant == 1 {
-            found.iter().sum()
-        } else {
-            found.len() as i128
-        })
+    item.number() == r(if item.variant == 1 { found.iter().sum() } else { found.len() as i128 })
 }
 
 /// The number that a plain number spells in a base.
@@ -47,14 +42,9 @@ fn spelled(digits: i128, base: i128) -> i128 {
 fn base_conversion(item: &Item) -> bool {
     let g = &item.given;
     let answer = |base: i128| match &item.value {
-        Value::Numeral {
-            digits,
-            base: shown,
-        } if i128::from(*shown) == base => {
+        Value::Numeral { digits, base: shown } if i128::from(*shown) == base => {
             let text: String = digits.iter().map(u8::to_string).collect();
-            i128::from_str_radix(&text, base as u32)
-                .ok()
-                .filter(|_| digits[0] != 0)
+            i128::from_str_radix(&text, base as u32).ok().filter(|_| digits[0] != 0)
         }
         _ => None,
     };
@@ -106,10 +96,7 @@ fn factorial_exponent(item: &Item) -> bool {
         2 => count(g[1], g[0]),
         3 => {
             let primes = (2..=g[0]).filter(|p| g[0] % p == 0 && (2..*p).all(|d| p % d != 0));
-            primes
-                .map(|p| count(g[1], p) / exponent(g[0], p))
-                .min()
-                .expect("a prime")
+            primes.map(|p| count(g[1], p) / exponent(g[0], p)).min().expect("a prime")
         }
         _ => {
             // Kummer: the carries when k and n - k are added in base p.
@@ -128,19 +115,10 @@ fn factorial_exponent(item: &Item) -> bool {
 
 fn coprime_count(item: &Item) -> bool {
     let g = &item.given;
-    let (limit, n) = if item.variant == 2 {
-        (g[0], g[0])
-    } else {
-        (g[0], g[1])
-    };
+    let (limit, n) = if item.variant == 2 { (g[0], g[0]) } else { (g[0], g[1]) };
     let common = |a: i128| (2..=n).any(|k| n % k == 0 && a % k == 0);
     let found = (1..=limit).filter(|&a| !common(a));
-    item.number()
-        == r(if item.variant == 4 {
-            found.sum()
-        } else {
-            found.count() as i128
-        })
+    item.number() == r(if item.variant == 4 { found.sum() } else { found.count() as i128 })
 }
 
 fn two_coins(item: &Item) -> bool {
@@ -152,10 +130,7 @@ fn two_coins(item: &Item) -> bool {
         paid.push(after(g[0]) || after(g[1]));
     }
     let expected = match item.variant {
-        2 => paid
-            .iter()
-            .rposition(|paid| !paid)
-            .expect("1 cannot be paid"),
+        2 => paid.iter().rposition(|paid| !paid).expect("1 cannot be paid"),
         _ => paid.iter().filter(|paid| **paid).count() - 1,
     };
     item.number() == r(expected as i128)

@@ -74,15 +74,8 @@ fn law_of_cosines(item: &Item) -> bool {
 /// Multiplies complex numbers whose angles have the given tangents.
 fn tangent_sum(item: &Item) -> bool {
     let times = |x: (R, R), y: &(R, R)| (&x.0 * &y.0 - &x.1 * &y.1, &x.0 * &y.1 + &x.1 * &y.0);
-    let all = item
-        .given
-        .chunks(2)
-        .fold((r(1), r(0)), |z, c| times(z, &(r(c[1]), r(c[0]))));
-    let all = if item.variant == 1 {
-        all
-    } else {
-        times(all.clone(), &all)
-    };
+    let all = item.given.chunks(2).fold((r(1), r(0)), |z, c| times(z, &(r(c[1]), r(c[0]))));
+    let all = if item.variant == 1 { all } else { times(all.clone(), &all) };
     !all.0.is_zero() && item.number() * all.0 == all.1
 }
 
@@ -182,9 +175,7 @@ fn eliminated(mut m: Vec<Vec<R>>) -> R {
         let lead = m[column].clone();
         for row in m.iter_mut().skip(column + 1) {
             let factor = &row[column] / &lead[column];
-            row.iter_mut()
-                .zip(&lead)
-                .for_each(|(cell, above)| *cell -= &factor * above);
+            row.iter_mut().zip(&lead).for_each(|(cell, above)| *cell -= &factor * above);
         }
     }
     determinant
