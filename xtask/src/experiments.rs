@@ -1,18 +1,23 @@
 //! `cargo xtask experiments NAME`: a grid of training runs over tasks, schedules and seeds, and its tables.
 //!
 //! The grid stands in `configs/experiments/NAME.toml` ([`plan`]). Each cell is one `e2h train` in its own folder
-//! ([`cell`]). What the cells wrote as `summary.json` is put together ([`aggregate`]) into
-//! `results/NAME/results.json`, from which all views derive; `results/NAME/table.md` is the first ([`table`]).
-//! With `--quick` everything goes to `results/NAME-quick/`.
+//! under `runs/experiments/NAME` ([`cell`]); where the experiment asks for it, all cells of a task and seed start from
+//! a policy that is trained first. The small files of a finished cell are kept in `results/NAME/cells` ([`keep`]). What
+//! the cells measured is put together ([`aggregate`], [`budget`]) into `results/NAME/results.json`, from which
+//! `results/NAME/table.md` derives ([`table`]); `results/NAME/report.html` is `e2h report` over the kept files.
+//! With `--quick` everything goes to `NAME-quick`.
 //!
 //! # Invariants
 //! - The grid can be stopped at any instant; the same command goes on with it.
 //! - The results are written anew after each cell, so a stopped grid has them for what is done.
+//! - What is kept suffices to go on elsewhere: a cell whose small files are there is not run again.
 //! - Seeds are the outermost loop, so that a stopped grid still compares all schedules on the same seeds.
 //! - A cell that was made with other settings is never taken for this one.
 
 mod aggregate;
+mod budget;
 mod cell;
+mod keep;
 mod plan;
 mod summary;
 mod table;
@@ -31,7 +36,8 @@ use xshell::cmd;
 use crate::{cargo, shell};
 use aggregate::Results;
 use cell::{End, State};
-use plan::{Cell, Experiment};
+use plan::{Cell, Experiment, Places};
+use summary::Summary;
 
 /// The arguments of the verb.
 #[derive(clap::Args)]
@@ -65,24 +71,34 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         return theory(root);
     }
     let experiment = Experiment::read(root, &args.name)?;
-    let folder = root.join("results").join(if args.quick {
-        format!("{}-quick", args.name)
-    } else {
-        args.name.clone()
-    });
-    let cells = experiment.cells(&folder, args.quick, args.seeds)?;
-    let grid = Grid { experiment: &experiment, args, folder: &folder, cells: &cells };
+    let bin = match &args.bin {
+        // The cells run in the root folder, wherever this command was typed.
+        Some(bin) => fs::canonicalize(bin).with_context(|| bin.display().to_string())?,
+        None => build(root)?,
+    };
+    // Arguments of cells name files by their paths in the repository, so that they are the same everywhere.
+    std::env::set_current_dir(root)?;
+    let places = Places::of(&args.name, args.quick);
+    let folder = &places.results;
+    let cells = experiment.cells(&places, args.quick, args.seeds)?;
+    let grid = Grid { experiment: &experiment, args, folder, cells: &cells };
     if !args.collect {
-        let bin = match &args.bin {
-            // The cells run in the root folder, wherever this command was typed.
-            Some(bin) => fs::canonicalize(bin).with_context(|| bin.display().to_string())?,
-            None => build(root)?,
-        };
         grid.run(root, &bin)?;
     }
     let results = grid.collect()?;
     eprint!("{}", table::ways(&results));
     eprintln!("wrote {}", folder.join("table.md").display());
+    report(root, &bin, folder, &grid.done()?)
+}
+
+/// Writes the page about the finished cells.
+fn report(root: &Path, bin: &Path, folder: &Path, done: &[&Cell]) -> Result<()> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    let (sh, page) = (shell(root)?, folder.join("report.html"));
+    let runs = done.iter().map(|cell| &cell.kept);
+    cmd!(sh, "{bin} report {runs...} --out {page}").quiet().run()?;
     Ok(())
 }
 
@@ -150,9 +166,10 @@ impl Grid<'_> {
             failed: Vec::new(),
             stopped: false,
         });
+        let bases = Mutex::new(());
         thread::scope(|scope| {
             for _ in 0..self.args.jobs.max(1) {
-                scope.spawn(|| self.work(root, bin, &progress));
+                scope.spawn(|| self.work(root, bin, &progress, &bases));
             }
         });
         let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +188,7 @@ impl Grid<'_> {
     }
 
     /// One thread's work: cell after cell until none is left.
-    fn work(&self, root: &Path, bin: &Path, progress: &Mutex<Progress<'_>>) {
+    fn work(&self, root: &Path, bin: &Path, progress: &Mutex<Progress<'_>>, bases: &Mutex<()>) {
         loop {
             let cell = {
                 let mut progress = lock(progress);
@@ -183,9 +200,13 @@ impl Grid<'_> {
                     None => return,
                 }
             };
+            let based = start_from(root, bin, cell, bases);
             let start = Instant::now();
             let fresh = matches!(cell::state(cell), Ok(State::Fresh));
-            let end = cell::run(root, bin, cell);
+            let end = match based {
+                Ok(End::Done) => cell::run(root, bin, cell),
+                other => other,
+            };
             let took = start.elapsed();
 
             let mut progress = lock(progress);
@@ -227,21 +248,49 @@ impl Grid<'_> {
         }
     }
 
+    /// The cells that are done.
+    fn done(&self) -> Result<Vec<&Cell>> {
+        let mut done = Vec::new();
+        for cell in self.cells {
+            if matches!(cell::state(cell)?, State::Done) {
+                done.push(cell);
+            }
+        }
+        Ok(done)
+    }
+
     /// Writes the results of the cells that are done.
     fn collect(&self) -> Result<Results> {
         let mut runs = Vec::new();
-        for cell in self.cells {
-            if matches!(cell::state(cell)?, State::Done) {
-                runs.push(summary::read(&cell.folder.join("summary.json"), cell)?);
-            }
+        for cell in self.done()? {
+            runs.push((cell, summary::read(&cell.kept.join(keep::SUMMARY_FILE), cell)?));
         }
-        let results = aggregate::results(self.experiment, self.cells.len(), &runs);
+        let summaries: Vec<Summary> = runs.iter().map(|(_, summary)| summary.clone()).collect();
+        let mut results = aggregate::results(self.experiment, self.cells.len(), &summaries);
+        if let Some(budget) = &self.experiment.budget {
+            results.budget = budget::ratios(budget, &runs)?;
+        }
         fs::create_dir_all(self.folder)?;
         let json = serde_json::to_string_pretty(&results)? + "\n";
         write(&self.folder.join("results.json"), &json)?;
         write(&self.folder.join("table.md"), &table::markdown(&results))?;
         Ok(results)
     }
+}
+
+/// Trains the policy that `cell` starts from, where the experiment asks for one; one thread at a time.
+fn start_from(root: &Path, bin: &Path, cell: &Cell, bases: &Mutex<()>) -> Result<End> {
+    let (Some(base), Ok(State::Fresh)) = (&cell.base, cell::state(cell)) else {
+        return Ok(End::Done);
+    };
+    let _turn = bases.lock().unwrap_or_else(PoisonError::into_inner);
+    let start = Instant::now();
+    let fresh = !base.folder.exists();
+    let end = cell::train_base(root, bin, base)?;
+    if fresh && end == End::Done {
+        eprintln!("trained {} in {}", base.folder.display(), clock(start.elapsed()));
+    }
+    Ok(end)
 }
 
 /// A thread that panicked leaves the progress usable: each change to it is complete in itself.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::budget::Ratios;
 use super::plan::Experiment;
 use super::summary::{Level, Summary};
 use crate::stats::Interval;
@@ -27,6 +28,9 @@ pub(super) struct Results {
     pub(super) n_done: usize,
     /// One block a task, in the experiment's order; tasks without a finished cell are left out.
     pub(super) tasks: Vec<TaskResults>,
+    /// What the baseline pays for the same ability, where the experiment asks for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) budget: Vec<Ratios>,
 }
 
 /// The results on one task.
@@ -127,6 +131,7 @@ pub(super) fn results(experiment: &Experiment, n_cells: usize, runs: &[Summary])
         n_cells,
         n_done: runs.len(),
         tasks: tasks.collect(),
+        budget: Vec::new(),
     }
 }
 
@@ -142,8 +147,7 @@ fn task_results(experiment: &Experiment, task: &str, runs: &[&Summary]) -> Optio
         .map(|schedule| schedule_results(&schedule.name, &levels, &of(&schedule.name)))
         .filter(|results| !results.seeds.is_empty())
         .collect();
-    let mut trained = levels.iter().filter(|level| !level.ood);
-    let hard_level = trained.next_back().or(levels.last())?.level;
+    let hard_level = hard_level(&runs.first()?.levels)?;
     let hard = |name: &str| by_seed(&of(name), hard_level, |level| Some(level.accuracy));
     let baseline = hard(&experiment.baseline);
     let paired = schedules
@@ -164,6 +168,12 @@ fn task_results(experiment: &Experiment, task: &str, runs: &[&Summary]) -> Optio
         hard_level,
         paired,
     })
+}
+
+/// The number of the last level that is trained on; without one, of the last level.
+pub(super) fn hard_level(levels: &[Level]) -> Option<u16> {
+    let mut trained = levels.iter().filter(|level| !level.ood);
+    Some(trained.next_back().or(levels.last())?.level)
 }
 
 fn head(level: &Level) -> LevelHead {

@@ -15,18 +15,35 @@ pub(super) struct Experiment {
     pub(super) title: String,
     /// The tasks, one block of the tables each.
     pub(super) tasks: Vec<String>,
-    /// Arguments of `e2h train` that all cells share. `{task}`, `{schedule}` and `{seed}` are filled in.
+    /// Arguments of `e2h train` that all cells share. `{task}`, `{schedule}`, `{seed}` and `{base}` are filled in.
     pub(super) args: Vec<String>,
-    /// The schedules to compare.
+    /// Arguments of `e2h base`: with them, one starting policy is trained for each task and seed, and all schedules
+    /// start from it. `{base}` in `args` is its folder.
+    #[serde(default)]
+    pub(super) base: Option<Vec<String>>,
+    /// The schedules, or other variants of a run, to compare.
     pub(super) schedules: Vec<Schedule>,
     /// The seeds; each schedule runs with each of them.
     pub(super) seeds: Vec<u64>,
     /// The schedule that the others are compared with, seed by seed.
     #[serde(default = "balanced")]
     pub(super) baseline: String,
+    /// The rollouts that the baseline needs for the same ability, where the experiment asks for them.
+    #[serde(default)]
+    pub(super) budget: Option<Budget>,
     /// What `--quick` changes.
     #[serde(default)]
     pub(super) quick: Quick,
+}
+
+/// Which runs [`budget`](super::budget) compares.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    /// The curricula.
+    pub(super) of: Vec<String>,
+    /// The baseline that runs longer, with evaluations on the way.
+    pub(super) against: String,
 }
 
 /// One schedule of a comparison.
@@ -45,6 +62,8 @@ pub(super) struct Schedule {
 pub(super) struct Quick {
     /// Settings that come after those of the schedule.
     pub(super) set: Vec<String>,
+    /// Settings that come after those of the starting policy.
+    pub(super) base_set: Vec<String>,
     /// How many of the seeds are run; all when not given.
     pub(super) seeds: Option<usize>,
 }
@@ -62,10 +81,43 @@ pub(super) struct Cell {
     pub(super) schedule: String,
     /// The seed.
     pub(super) seed: u64,
-    /// The run folder, `RESULTS/cells/TASK/SCHEDULE/seed-S`.
+    /// The run folder, `RUNS/TASK/SCHEDULE/seed-S`.
     pub(super) folder: PathBuf,
+    /// Where what is kept of the finished run lies, `RESULTS/cells/TASK/SCHEDULE/seed-S`.
+    pub(super) kept: PathBuf,
     /// The arguments of `e2h` that begin the run, without `--run-dir` and `--quiet`.
     pub(super) args: Vec<String>,
+    /// The starting policy that is trained first, where the experiment asks for one.
+    pub(super) base: Option<Base>,
+}
+
+/// The starting policy of all cells of one task and seed.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    /// Its model folder, `RUNS/TASK/base/seed-S`.
+    pub(super) folder: PathBuf,
+    /// The arguments of `e2h` that train it, without `--out`.
+    pub(super) args: Vec<String>,
+}
+
+/// Where an experiment's files lie, relative to the root folder of the repository.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// Run folders with their checkpoints, and starting policies: large, and not kept.
+    pub(super) runs: PathBuf,
+    /// Tables, the report, and the small files of finished runs: kept.
+    pub(super) results: PathBuf,
+}
+
+impl Places {
+    /// The places of the experiment `name`.
+    pub(super) fn of(name: &str, quick: bool) -> Self {
+        let name = if quick { format!("{name}-quick") } else { name.to_owned() };
+        Self {
+            runs: Path::new("runs/experiments").join(&name),
+            results: Path::new("results").join(&name),
+        }
+    }
 }
 
 impl Cell {
@@ -119,13 +171,22 @@ impl Experiment {
             experiment.baseline,
             schedules.join(", ")
         );
+        if let Some(budget) = &experiment.budget {
+            for name in budget.of.iter().chain([&budget.against]) {
+                ensure!(
+                    schedules.contains(&&name[..]),
+                    "`budget` names `{name}`, which is none of the schedules {}",
+                    schedules.join(", ")
+                );
+            }
+        }
         Ok(experiment)
     }
 
-    /// The cells, seed by seed, with their run folders under `folder`.
+    /// The cells, seed by seed.
     pub(super) fn cells(
         &self,
-        folder: &Path,
+        places: &Places,
         quick: bool,
         n_seeds: Option<usize>,
     ) -> Result<Vec<Cell>> {
@@ -139,35 +200,53 @@ impl Experiment {
         for &seed in &self.seeds[..n_seeds] {
             for task in &self.tasks {
                 for schedule in &self.schedules {
-                    cells.push(self.cell(folder, quick, task, schedule, seed));
+                    cells.push(self.cell(places, quick, task, schedule, seed));
                 }
             }
         }
         Ok(cells)
     }
 
-    fn cell(&self, folder: &Path, quick: bool, task: &str, schedule: &Schedule, seed: u64) -> Cell {
+    fn cell(
+        &self,
+        places: &Places,
+        quick: bool,
+        task: &str,
+        schedule: &Schedule,
+        seed: u64,
+    ) -> Cell {
+        let base_folder = places.runs.join(task).join("base").join(format!("seed-{seed}"));
         let fill = |text: &String| {
             text.replace("{task}", task)
                 .replace("{schedule}", &schedule.name)
                 .replace("{seed}", &seed.to_string())
+                .replace("{base}", &base_folder.to_string_lossy())
+        };
+        let quick_set: &[String] = if quick { &self.quick.set } else { &[] };
+        let set = |args: &mut Vec<String>, values: &[String]| {
+            for value in values {
+                args.extend(["--set".to_owned(), fill(value)]);
+            }
         };
         let mut args = vec!["train".to_owned()];
         args.extend(self.args.iter().map(fill));
-        let quick_set: &[String] = if quick { &self.quick.set } else { &[] };
-        for set in schedule.set.iter().chain(quick_set) {
-            args.extend(["--set".to_owned(), fill(set)]);
-        }
+        set(&mut args, &schedule.set);
+        set(&mut args, quick_set);
+        let base = self.base.as_ref().map(|base| {
+            let mut args = vec!["base".to_owned()];
+            args.extend(base.iter().map(fill));
+            set(&mut args, if quick { &self.quick.base_set } else { &[] });
+            Base { folder: base_folder.clone(), args }
+        });
+        let place = Path::new(task).join(&schedule.name).join(format!("seed-{seed}"));
         Cell {
             task: task.to_owned(),
             schedule: schedule.name.clone(),
             seed,
-            folder: folder
-                .join("cells")
-                .join(task)
-                .join(&schedule.name)
-                .join(format!("seed-{seed}")),
+            folder: places.runs.join(&place),
+            kept: places.results.join("cells").join(&place),
             args,
+            base,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::aggregate::{Measure, Measures, Results, TaskResults};
+use super::budget::Ratios;
 use crate::stats::Interval;
 
 /// `table.md`.
@@ -21,6 +22,7 @@ pub(super) fn markdown(results: &Results) -> String {
             text += &level_table(task, |measures| measures.pass_at_k.as_ref());
         }
         text += &paired_table(task, &results.baseline);
+        text += &budget_table(task, &results.budget);
     }
     text
 }
@@ -89,6 +91,32 @@ fn paired_table(task: &TaskResults, baseline: &str) -> String {
         "\nGreedy accuracy on level {} ({label}) minus that of {baseline}, in points, paired by seed; p of the \
          paired t-test, not adjusted for the number of rows.\n\n{}",
         task.hard_level,
+        render(&rows)
+    )
+}
+
+fn budget_table(task: &TaskResults, budget: &[Ratios]) -> String {
+    let mine: Vec<&Ratios> = budget.iter().filter(|ratios| ratios.task == task.task).collect();
+    let Some(first) = mine.first() else {
+        return String::new();
+    };
+    let head = ["schedule", "times the rollouts", "seeds", "never reached"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for ratios in &mine {
+        let Interval { mean, half_width, n, .. } = ratios.interval;
+        let least = if ratios.censored.is_empty() { "" } else { "at least " };
+        let half = half_width.map_or_else(String::new, |half| format!(" ± {half:.1}"));
+        rows.push(vec![
+            ratios.schedule.clone(),
+            format!("{least}{mean:.1}{half}"),
+            n.to_string(),
+            ratios.censored.len().to_string(),
+        ]);
+    }
+    format!(
+        "\nRollouts that {} needs to become as able on the hard level as each schedule at its end; where it never \
+         does, its whole length counts, and the mean is a lower bound.\n\n{}",
+        first.against,
         render(&rows)
     )
 }

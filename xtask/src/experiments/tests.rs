@@ -43,10 +43,15 @@ fn fake() -> PathBuf {
     crate::root().join("xtask/fixtures/fake-e2h")
 }
 
+fn places(folder: &Path) -> Places {
+    Places { runs: folder.join("runs"), results: folder.join("results") }
+}
+
 fn run_grid(experiment: &Experiment, folder: &Path, jobs: usize) -> Result<Results> {
-    let cells = experiment.cells(folder, false, None)?;
+    let places = places(folder);
+    let cells = experiment.cells(&places, false, None)?;
     let args = args(jobs);
-    let grid = Grid { experiment, args: &args, folder, cells: &cells };
+    let grid = Grid { experiment, args: &args, folder: &places.results, cells: &cells };
     grid.run(folder, &fake())?;
     grid.collect()
 }
@@ -64,7 +69,7 @@ fn every_shipped_experiment_is_valid() {
         let name = path.file_stem().and_then(|name| name.to_str());
         let experiment = Experiment::read(&crate::root(), name.expect("a name"));
         let experiment = experiment.expect("a valid experiment");
-        let cells = experiment.cells(Path::new("results"), true, None);
+        let cells = experiment.cells(&Places::of("test", true), true, None);
         assert!(!cells.expect("cells").is_empty());
         n += 1;
     }
@@ -74,7 +79,7 @@ fn every_shipped_experiment_is_valid() {
 #[test]
 fn a_cell_has_the_arguments_of_its_place_in_the_grid() {
     let cells = experiment(&["balanced", "gaussian"])
-        .cells(Path::new("results/test"), true, Some(2))
+        .cells(&Places::of("test", false), true, Some(2))
         .expect("cells");
     let names: Vec<String> = cells.iter().map(Cell::name).collect();
     assert_eq!(
@@ -91,7 +96,8 @@ fn a_cell_has_the_arguments_of_its_place_in_the_grid() {
         "train --config countdown.toml --set seed=2 --set schedule.kind=\"gaussian\" \
          --set train.steps=2"
     );
-    assert_eq!(cells[3].folder, Path::new("results/test/cells/countdown/gaussian/seed-2"));
+    assert_eq!(cells[3].folder, Path::new("runs/experiments/test/countdown/gaussian/seed-2"));
+    assert_eq!(cells[3].kept, Path::new("results/test/cells/countdown/gaussian/seed-2"));
 }
 
 #[test]
@@ -110,7 +116,7 @@ fn mistakes_in_an_experiment_are_told() {
         let error = Experiment::parse(&good.replace(from, to)).expect_err(told);
         assert!(format!("{error:#}").contains(told), "{error:#}");
     }
-    let too_many = experiment(&["balanced"]).cells(Path::new("r"), false, Some(3));
+    let too_many = experiment(&["balanced"]).cells(&Places::of("r", false), false, Some(3));
     assert!(too_many.is_err());
 }
 
@@ -120,26 +126,26 @@ fn a_grid_runs_what_is_not_done_and_goes_on_with_what_is_begun() {
     let experiment = experiment(&["balanced", "gaussian"]);
     let results = run_grid(&experiment, &folder.0, 2).expect("the grid runs");
     assert_eq!((results.n_done, results.n_cells), (4, 4));
-    let cells = experiment.cells(&folder.0, false, None).expect("cells");
+    let cells = experiment.cells(&places(&folder.0), false, None).expect("cells");
 
-    // Done: a mark in the folder is there afterwards.
-    fs::write(cells[0].folder.join("mark"), "").expect("writable");
-    // Begun: a checkpoint and no summary.
-    fs::remove_file(cells[1].folder.join("summary.json")).expect("there");
+    // Done: the run folder is not needed any more.
+    fs::remove_dir_all(&cells[0].folder).expect("there");
+    // Begun: a checkpoint, and nothing kept.
+    fs::remove_dir_all(&cells[1].kept).expect("there");
     fs::create_dir_all(cells[1].folder.join("checkpoints/step-5")).expect("writable");
     // Left over: neither, so it begins anew in an empty folder.
-    fs::remove_file(cells[2].folder.join("summary.json")).expect("there");
+    fs::remove_dir_all(&cells[2].kept).expect("there");
     fs::write(cells[2].folder.join("left-over"), "").expect("writable");
 
     run_grid(&experiment, &folder.0, 1).expect("the grid runs again");
-    assert!(cells[0].folder.join("mark").exists());
+    assert!(!cells[0].folder.exists());
     let resumed =
-        |cell: &Cell| read(&cell.folder.join("summary.json")).contains("\"resumed\":\"yes\"");
+        |cell: &Cell| read(&cell.kept.join("summary.json")).contains("\"resumed\":\"yes\"");
     assert!(resumed(&cells[1]) && !resumed(&cells[2]));
     assert!(!cells[2].folder.join("left-over").exists());
-    assert!(read(&folder.0.join("table.md")).contains("| gaussian | 50.0 ± 0.0 | 2 |"));
+    assert!(read(&folder.0.join("results/table.md")).contains("| gaussian | 50.0 ± 0.0 | 2 |"));
     let json: serde_json::Value =
-        serde_json::from_str(&read(&folder.0.join("results.json"))).expect("JSON");
+        serde_json::from_str(&read(&folder.0.join("results/results.json"))).expect("JSON");
     assert_eq!(json["tasks"][0]["schedules"][1]["levels"][0]["accuracy"]["by_seed"]["2"], 0.5);
 }
 
@@ -151,8 +157,8 @@ fn a_failed_cell_does_not_stop_the_others_and_fails_the_grid() {
     let text = error.to_string();
     assert!(text.starts_with("2 of 4 cells failed"), "{text}");
     assert!(text.contains("countdown/broken/seed-1: exit code 1, see"));
-    assert!(read(&folder.0.join("cells/countdown/broken/seed-1.log")).contains("it broke"));
-    assert!(read(&folder.0.join("table.md")).contains("2 of 4 runs are in"));
+    assert!(read(&folder.0.join("runs/countdown/broken/seed-1.log")).contains("it broke"));
+    assert!(read(&folder.0.join("results/table.md")).contains("2 of 4 runs are in"));
 }
 
 #[test]
@@ -161,7 +167,7 @@ fn an_interrupted_cell_stops_the_grid() {
     let experiment = experiment(&["stopped", "balanced"]);
     let error = run_grid(&experiment, &folder.0, 1).expect_err("stopped");
     assert!(error.to_string().starts_with("stopped"), "{error}");
-    assert!(!folder.0.join("cells/countdown/balanced/seed-1").exists());
+    assert!(!folder.0.join("runs/countdown/balanced/seed-1").exists());
 }
 
 #[test]
@@ -172,6 +178,38 @@ fn a_cell_of_other_settings_is_never_taken_for_this_one() {
     experiment.args.push("--dry".to_owned());
     let error = run_grid(&experiment, &folder.0, 1).expect_err("made otherwise");
     assert!(error.to_string().contains("other settings"), "{error}");
+}
+
+#[test]
+fn all_schedules_of_a_seed_start_from_one_policy_that_is_trained_once() {
+    let folder = Folder::new("base");
+    let mut experiment = experiment(&["balanced", "gaussian"]);
+    experiment.base = Some(vec!["--set".to_owned(), "seed={seed}".to_owned()]);
+    experiment.args.extend(["--model".to_owned(), "{base}".to_owned()]);
+    let cells = experiment.cells(&places(&folder.0), false, None).expect("cells");
+    let base = folder.0.join("runs/countdown/base/seed-1");
+    assert!(cells[0].args.ends_with(&["--set".into(), "schedule.kind=\"balanced\"".into()]));
+    assert!(cells[1].args.contains(&base.to_string_lossy().into_owned()));
+    run_grid(&experiment, &folder.0, 2).expect("the grid runs");
+    // The stand-in writes its arguments, a line a call.
+    assert_eq!(read(&base.join("calls")), "base --set seed=1\n");
+    fs::remove_dir_all(folder.0.join("results")).expect("there");
+    run_grid(&experiment, &folder.0, 2).expect("the grid runs again");
+    assert_eq!(read(&base.join("calls")), "base --set seed=1\n");
+}
+
+#[test]
+fn the_baselines_price_is_worked_out_seed_by_seed() {
+    let folder = Folder::new("budget");
+    let mut experiment = experiment(&["balanced", "gaussian"]);
+    let of = vec!["gaussian".to_owned()];
+    experiment.budget = Some(plan::Budget { of, against: "balanced".to_owned() });
+    let results = run_grid(&experiment, &folder.0, 1).expect("the grid runs");
+    // The stand-in reaches the 0.5 of all its runs at step 20, and a run has 10 steps.
+    assert_eq!(results.budget[0].by_seed, [(1, 2.0), (2, 2.0)].into());
+    assert!(results.budget[0].censored.is_empty());
+    let table = read(&folder.0.join("results/table.md"));
+    assert!(table.contains("| gaussian | 2.0 ± 0.0 | 2 | 0 |"), "{table}");
 }
 
 fn summary(schedule: &str, seed: u64, hard: f64) -> Summary {
