@@ -7,6 +7,7 @@
 
 use e2h_core::TokenId;
 
+use crate::adapter::row_key;
 use crate::{Error, ModelConfig, Result};
 
 /// A run of tokens in a packed slice.
@@ -44,6 +45,8 @@ pub(crate) struct Query {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slice {
     pub tokens: Vec<TokenId>,
+    /// Name of each row, the same however the batch is cut: see [`row_key`].
+    pub keys: Vec<u64>,
     pub segments: Vec<Segment>,
     /// One for each completion token, sequence after sequence.
     pub queries: Vec<Query>,
@@ -54,10 +57,11 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    fn open_prompt(&mut self, prompt: &[TokenId]) -> usize {
+    fn open_prompt(&mut self, prompt: &[TokenId], group: usize) -> usize {
         let segment =
             Segment { start: self.tokens.len(), len: prompt.len(), parent: None, position: 0 };
         self.tokens.extend_from_slice(prompt);
+        self.keys.extend((0..prompt.len()).map(|position| row_key(true, group, position)));
         self.segments.push(segment);
         self.segments.len() - 1
     }
@@ -69,6 +73,7 @@ impl Slice {
         let inputs = completion.split_last().map_or(&[][..], |(_, rest)| rest);
         if !inputs.is_empty() {
             self.tokens.extend_from_slice(inputs);
+            self.keys.extend((0..inputs.len()).map(|place| row_key(false, sequence, place)));
             self.segments.push(Segment {
                 start,
                 len: inputs.len(),
@@ -88,8 +93,8 @@ impl Slice {
     /// A slice of prompts alone, without queries: what prefill computes.
     pub(crate) fn prompts(prompts: &[&[TokenId]]) -> Self {
         let mut slice = Self::default();
-        for prompt in prompts {
-            slice.open_prompt(prompt);
+        for (index, prompt) in prompts.iter().enumerate() {
+            slice.open_prompt(prompt, index);
         }
         slice
     }
@@ -100,7 +105,7 @@ impl Slice {
 pub(crate) fn pack(groups: &[Group<'_>], token_budget: usize) -> Vec<Slice> {
     let mut slices = vec![Slice::default()];
     let mut sequence = 0;
-    for group in groups {
+    for (index, group) in groups.iter().enumerate() {
         let mut open: Option<(usize, usize)> = None; // slice and segment of the prompt
         for completion in &group.completions {
             let last = slices.len() - 1;
@@ -110,11 +115,11 @@ pub(crate) fn pack(groups: &[Group<'_>], token_budget: usize) -> Vec<Slice> {
             let used = slices[last].tokens.len();
             let (slice, prompt) = if used > 0 && used + rows > token_budget {
                 slices.push(Slice::default());
-                (last + 1, slices[last + 1].open_prompt(group.prompt))
+                (last + 1, slices[last + 1].open_prompt(group.prompt, index))
             } else {
                 match here {
                     Some(place) => place,
-                    None => (last, slices[last].open_prompt(group.prompt)),
+                    None => (last, slices[last].open_prompt(group.prompt, index)),
                 }
             };
             open = Some((slice, prompt));

@@ -27,10 +27,13 @@
 //! - No `[N, T, V]` tensor exists: see [`head`].
 
 use burn::tensor::{Device, FloatDType, Int, Tensor};
+use e2h_core::Stream;
+use rand::Rng;
 
+use crate::adapter::Dropout;
 use crate::batch::{Group, check_groups};
 use crate::params::Layout;
-use crate::{Error, ModelConfig, Result, TokenGrads, TokenStats};
+use crate::{Adapter, Error, ModelConfig, Result, TokenGrads, TokenStats};
 
 mod cache;
 mod device;
@@ -43,7 +46,7 @@ mod weights;
 
 pub use device::{DeviceChoice, device};
 
-use forward::{Causal, Rotary, forward};
+use forward::{Causal, Masks, Rotary, forward};
 use head::Head;
 use padded::{MicroBatch, micro_batches};
 use tensors::ints;
@@ -73,14 +76,17 @@ pub struct BurnDecoder {
     config: ModelConfig,
     layout: Layout,
     /// The flat weights, in f32 on the host.
-    params: Vec<f32>,
+    flat: Vec<f32>,
+    adapter: Option<Adapter>,
+    /// Key of the dropout of coming backward passes.
+    dropout_key: u64,
     /// Without autodiff.
     device: Device,
     precision: Precision,
     checkpointing: bool,
-    /// Tracked by autodiff.
+    /// On a device with autodiff, which tracks what is trained.
     tracked: Weights,
-    /// The same tensors, untracked.
+    /// The same tensors, without autodiff.
     plain: Weights,
     rotary: Rotary,
 }
@@ -120,14 +126,25 @@ impl BurnDecoder {
             return Err(Error::device(format!("{device:?}"), problem));
         }
         let layout = Layout::new(&config);
-        let tracked = tracked_weights(&config, &layout, &params, &device, precision, false);
+        assert_eq!(params.len(), layout.n_params(), "flat weights of another shape");
+        let source = Source {
+            config: &config,
+            layout: &layout,
+            params: &params,
+            device: &device.clone().autodiff(),
+            dtype,
+            frozen: false,
+        };
+        let tracked = source.weights();
         Ok(Self {
             rotary: Rotary::new(&config, &device, dtype),
             plain: plain(&tracked),
             tracked,
             config,
             layout,
-            params,
+            flat: params,
+            adapter: None,
+            dropout_key: 0,
             device,
             precision,
             checkpointing: false,
@@ -148,40 +165,108 @@ impl BurnDecoder {
         &self.config
     }
 
-    /// Names and places of the weights.
+    /// The flat weights, without what an adapter adds.
+    pub fn weights(&self) -> &[f32] {
+        &self.flat
+    }
+
+    /// The adapter that stands beside the weights, if there is one.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref()
+    }
+
+    /// Names and places of the parameters that are trained.
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        self.adapter.as_ref().map_or(&self.layout, Adapter::layout)
     }
 
-    /// The flat weights.
+    /// The parameters that are trained: the adapter's where there is one, else the flat weights.
     pub fn params(&self) -> &[f32] {
-        &self.params
+        self.adapter.as_ref().map_or(&self.flat, Adapter::params)
     }
 
-    /// Replaces the weights, here and on the device.
+    /// Replaces the parameters that are trained, here and on the device.
     ///
     /// # Panics
-    /// When `params` has not the length of the layout.
+    /// When `params` has not their length.
     pub fn load_params(&mut self, params: &[f32]) {
-        self.params.copy_from_slice(params);
-        self.refresh();
+        self.update_params(|_, own| own.copy_from_slice(params));
     }
 
-    /// Lets an optimiser change the flat weights, then copies them to the device.
+    /// Lets an optimiser change the parameters that are trained, then copies them to the device.
     pub fn update_params(&mut self, update: impl FnOnce(&Layout, &mut [f32])) {
-        update(&self.layout, &mut self.params);
+        match &mut self.adapter {
+            Some(adapter) => {
+                adapter.update(update);
+                self.refresh_adapter();
+            }
+            None => {
+                update(&self.layout, &mut self.flat);
+                self.refresh();
+            }
+        }
+    }
+
+    /// Puts an adapter beside the weights, which are frozen from now on, or takes it off.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    pub fn set_adapter(&mut self, adapter: Option<Adapter>) {
+        let fits = adapter.as_ref().is_none_or(|adapter| adapter.fits(&self.config));
+        assert!(fits, "an adapter of another shape");
+        self.adapter = adapter;
         self.refresh();
     }
 
+    /// Adds the adapter to the weights, and takes it off.
+    pub fn merge_adapter(&mut self) -> Option<Adapter> {
+        let adapter = self.adapter.take()?;
+        adapter.add_to(&self.layout, &mut self.flat, 1.0);
+        self.refresh();
+        Some(adapter)
+    }
+
+    /// Undoes [`Self::merge_adapter`], up to rounding: subtracts the adapter and puts it beside the weights.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    pub fn unmerge_adapter(&mut self, adapter: Adapter) {
+        adapter.add_to(&self.layout, &mut self.flat, -1.0);
+        self.set_adapter(Some(adapter));
+    }
+
+    /// Sets the random stream from which coming backward passes draw dropout, where the adapter has some.
+    ///
+    /// The masks of one stream are the same in every pass: set it anew for each update.
+    pub fn set_dropout_stream(&mut self, mut stream: Stream) {
+        self.dropout_key = stream.next_u64();
+    }
+
+    /// The device that training computes on.
+    fn autodiff_device(&self) -> Device {
+        let device = self.device.clone().autodiff();
+        if self.checkpointing { device.gradient_checkpointing() } else { device }
+    }
+
+    /// Copies everything to the device.
     fn refresh(&mut self) {
-        self.tracked = tracked_weights(
-            &self.config,
-            &self.layout,
-            &self.params,
-            &self.device,
-            self.precision,
-            self.checkpointing,
-        );
+        let source = Source {
+            config: &self.config,
+            layout: &self.layout,
+            params: &self.flat,
+            device: &self.autodiff_device(),
+            dtype: self.precision.dtype(),
+            frozen: self.adapter.is_some(),
+        };
+        self.tracked = source.weights();
+        self.refresh_adapter();
+    }
+
+    /// Copies the adapter to the device.
+    fn refresh_adapter(&mut self) {
+        if let Some(adapter) = &self.adapter {
+            self.tracked.set_adapter(adapter, &self.autodiff_device());
+        }
         self.plain = plain(&self.tracked);
     }
 
@@ -197,6 +282,28 @@ impl BurnDecoder {
         groups: &[Group<'_>],
         token_budget: usize,
     ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        self.stats_with(&self.plain, groups, token_budget)
+    }
+
+    /// [`Self::token_stats`] of the weights alone, with the adapter off: the policy that training an adapter began
+    /// from.
+    ///
+    /// # Errors
+    /// As [`Self::token_stats`].
+    pub fn base_token_stats(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        self.stats_with(&self.plain.clone().without_adapter(), groups, token_budget)
+    }
+
+    fn stats_with(
+        &self,
+        weights: &Weights,
+        groups: &[Group<'_>],
+        token_budget: usize,
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         check_groups(&self.config, groups)?;
         let n = groups.iter().map(|group| group.completions.len()).sum();
         let mut results = vec![(Vec::new(), Vec::new()); n];
@@ -204,7 +311,7 @@ impl BurnDecoder {
             if batch.targets.is_empty() {
                 continue;
             }
-            let hidden = self.hidden(&self.plain, &batch);
+            let hidden = self.hidden(weights, &batch, None);
             let (logprobs, entropies) = self.head(hidden, &batch.targets).stats()?;
             for (sequence, range) in batch.sequences.iter().zip(batch.offsets.windows(2)) {
                 let range = range[0]..range[1];
@@ -215,7 +322,7 @@ impl BurnDecoder {
     }
 
     /// Computes log-probs and entropies, asks `loss` for their gradient, and adds the gradient of every
-    /// weight to `grads`; as [`Model::backward`](crate::Model::backward).
+    /// parameter that is trained to `grads`; as [`Model::backward`](crate::Model::backward).
     ///
     /// `loss` is called once a micro-batch, with whole sequences. Gradients are summed on the device and read
     /// once.
@@ -225,7 +332,7 @@ impl BurnDecoder {
     /// `grads` may then hold a part of the sum.
     ///
     /// # Panics
-    /// When `grads` has not the length of the weights, or `loss` returns another number of gradients than it
+    /// When `grads` has not the length of [`Self::params`], or `loss` returns another number of gradients than it
     /// was given log-probs.
     pub fn backward(
         &self,
@@ -234,13 +341,13 @@ impl BurnDecoder {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads,
     ) -> Result<()> {
-        assert_eq!(grads.len(), self.params.len(), "a gradient of another shape");
+        assert_eq!(grads.len(), self.params().len(), "a gradient of another shape");
         check_groups(&self.config, groups)?;
         let mut sum = GradSum::default();
         for batch in micro_batches(groups, token_budget) {
             self.backward_one(&batch, &mut sum, &loss)?;
         }
-        sum.add_to(&self.layout, grads)
+        sum.add_to(self.layout(), grads)
     }
 
     fn backward_one(
@@ -253,7 +360,9 @@ impl BurnDecoder {
             loss(&batch.stats(&[], &[]));
             return Ok(());
         }
-        let hidden = self.hidden(&self.tracked, batch);
+        let prob = self.adapter.as_ref().map_or(0.0, |adapter| adapter.config().dropout);
+        let dropout = Dropout::new(self.dropout_key, prob);
+        let hidden = self.hidden(&self.tracked, batch, dropout);
         let head = self.head(hidden.clone().without_autodiff(), &batch.targets);
         let (logprobs, entropies) = head.stats()?;
         let given = loss(&batch.stats(&logprobs, &entropies));
@@ -263,22 +372,25 @@ impl BurnDecoder {
             (n, n),
             "one gradient a log-prob and one an entropy"
         );
-        let (d_hidden, d_weight) = head.backward(&given);
-        sum.add_one(&self.layout, self.head_name(), d_weight);
+        let (d_hidden, d_weight) = head.backward(&given, self.adapter.is_none());
+        if let Some(d_weight) = d_weight {
+            sum.add_one(&self.layout, self.head_name(), d_weight);
+        }
         // The gradient of this sum with respect to `hidden` is `d_hidden`.
         let mut grads = (hidden * d_hidden).sum().backward();
-        sum.add(&self.layout, &self.tracked, &mut grads);
+        sum.add(self.layout(), &self.tracked, &mut grads);
         Ok(())
     }
 
     /// The hidden states that predict a micro-batch's targets. `[Q, C]`
-    fn hidden(&self, weights: &Weights, batch: &MicroBatch) -> Tensor<2> {
+    fn hidden(&self, weights: &Weights, batch: &MicroBatch, dropout: Option<Dropout>) -> Tensor<2> {
         let n_sequences = batch.sequences.len();
         let tokens: Tensor<2, Int> =
             ints(&batch.tokens, &self.device).reshape([n_sequences, batch.len]);
         let angles = self.rotary.first(batch.len);
         let mut attention = Causal::new(batch.len, &self.device);
-        let hidden = forward(weights, &self.config, tokens, &angles, &mut attention);
+        let masks = dropout.map(|dropout| Masks { dropout, keys: &batch.keys });
+        let hidden = forward(weights, &self.config, tokens, &angles, &mut attention, masks);
         hidden.select(0, ints(&batch.rows, &self.device))
     }
 
@@ -301,21 +413,6 @@ impl MicroBatch {
     fn stats<'a>(&'a self, logprobs: &'a [f32], entropies: &'a [f32]) -> TokenStats<'a> {
         TokenStats { sequences: &self.sequences, offsets: &self.offsets, logprobs, entropies }
     }
-}
-
-/// Copies flat weights to the device, tracked by autodiff.
-fn tracked_weights(
-    config: &ModelConfig,
-    layout: &Layout,
-    params: &[f32],
-    device: &Device,
-    precision: Precision,
-    checkpointing: bool,
-) -> Weights {
-    assert_eq!(params.len(), layout.n_params(), "flat weights of another shape");
-    let device = device.clone().autodiff();
-    let device = if checkpointing { device.gradient_checkpointing() } else { device };
-    Source { config, layout, params, device: &device, dtype: precision.dtype() }.weights()
 }
 
 /// The same tensors without autodiff.

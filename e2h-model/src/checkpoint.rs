@@ -66,12 +66,12 @@ impl Model {
         Ok(Self::from_params(shape.config, params))
     }
 
-    /// Saves the decoder to `folder`, which is created when it is absent.
+    /// Saves the decoder's weights to `folder`, which is created when it is absent; an adapter is not among them.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Core`] when a file cannot be written.
     pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<()> {
-        save_weights(self.config(), self.params(), folder, format)
+        save_weights(self.config(), self.weights(), folder, format)
     }
 }
 

@@ -17,4 +17,5 @@ pub(crate) mod forward;
 pub(crate) mod head;
 pub(crate) mod linalg;
 pub(crate) mod ops;
+pub(crate) mod side;
 pub(crate) mod simd;

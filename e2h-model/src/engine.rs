@@ -1,17 +1,19 @@
 //! What trainers and samplers need of a decoder, whichever engine computes it.
 
-use e2h_core::{GenerateRequest, Generation, Sampling};
+use e2h_core::{GenerateRequest, Generation, Sampling, Stream};
 
 use crate::batch::Group;
 use crate::generate::StopRule;
 use crate::params::Layout;
-use crate::{BurnDecoder, Model, ModelConfig, Result, TokenGrads, TokenStats};
+use crate::{Adapter, BurnDecoder, Model, ModelConfig, Result, TokenGrads, TokenStats};
 
 /// A decoder that can be trained and sampled: [`Model`], the fused CPU engine, or [`BurnDecoder`].
 ///
 /// # Invariants
 /// - Engines with the same weights give the same numbers, up to rounding.
-/// - The flat f32 weights are the truth; [`Self::update_params`] is the only way to change them here.
+/// - The flat f32 parameters on the host are the truth.
+/// - What is trained is either all weights or an adapter's factors: [`Self::params`] in both cases, so optimiser,
+///   clipping and checkpoints do not ask which.
 pub trait Engine {
     /// `fused` or `burn`.
     fn name(&self) -> &'static str;
@@ -19,13 +21,37 @@ pub trait Engine {
     /// The decoder's shape.
     fn config(&self) -> &ModelConfig;
 
-    /// Names and places of the weights.
+    /// The flat weights, without what an adapter adds; in the order of [`Layout::new`].
+    fn weights(&self) -> &[f32];
+
+    /// The adapter that stands beside the weights, if there is one.
+    fn adapter(&self) -> Option<&Adapter>;
+
+    /// Puts an adapter beside the weights, which are frozen from now on, or takes it off.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    fn set_adapter(&mut self, adapter: Option<Adapter>);
+
+    /// Adds the adapter to the weights, and takes it off.
+    fn merge_adapter(&mut self) -> Option<Adapter>;
+
+    /// Undoes [`Self::merge_adapter`], up to rounding.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    fn unmerge_adapter(&mut self, adapter: Adapter);
+
+    /// Sets the random stream from which coming backward passes draw dropout: anew for each update.
+    fn set_dropout_stream(&mut self, stream: Stream);
+
+    /// Names and places of the parameters that are trained.
     fn layout(&self) -> &Layout;
 
-    /// The flat weights.
+    /// The parameters that are trained: the adapter's where there is one, else the flat weights.
     fn params(&self) -> &[f32];
 
-    /// Lets `update`, for example an optimiser, change the flat weights.
+    /// Lets `update`, for example an optimiser, change the parameters that are trained.
     fn update_params(&mut self, update: &mut dyn FnMut(&Layout, &mut [f32]));
 
     /// Log-probs and entropies of every completion token, sequence after sequence in batch order.
@@ -38,8 +64,19 @@ pub trait Engine {
         token_budget: usize,
     ) -> Result<Vec<(Vec<f32>, Vec<f32>)>>;
 
+    /// [`Self::token_stats`] with the adapter off: the policy that training an adapter began from, at no extra
+    /// memory.
+    ///
+    /// # Errors
+    /// See [`Model::token_stats`].
+    fn base_token_stats(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>>;
+
     /// Asks `loss` for the gradient of log-probs and entropies, part by part, and adds the gradient of every
-    /// weight to `grads`.
+    /// parameter that is trained to `grads`.
     ///
     /// # Errors
     /// See [`Model::backward`].
@@ -68,6 +105,42 @@ macro_rules! forward_to_inherent {
     ($engine:ty) => {
         fn config(&self) -> &ModelConfig {
             <$engine>::config(self)
+        }
+
+        fn weights(&self) -> &[f32] {
+            <$engine>::weights(self)
+        }
+
+        fn adapter(&self) -> Option<&Adapter> {
+            <$engine>::adapter(self)
+        }
+
+        fn set_adapter(&mut self, adapter: Option<Adapter>) {
+            <$engine>::set_adapter(self, adapter);
+        }
+
+        fn merge_adapter(&mut self) -> Option<Adapter> {
+            <$engine>::merge_adapter(self)
+        }
+
+        fn unmerge_adapter(&mut self, adapter: Adapter) {
+            <$engine>::unmerge_adapter(self, adapter);
+        }
+
+        fn set_dropout_stream(&mut self, stream: Stream) {
+            <$engine>::set_dropout_stream(self, stream);
+        }
+
+        fn update_params(&mut self, update: &mut dyn FnMut(&Layout, &mut [f32])) {
+            <$engine>::update_params(self, update);
+        }
+
+        fn base_token_stats(
+            &self,
+            groups: &[Group<'_>],
+            token_budget: usize,
+        ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+            <$engine>::base_token_stats(self, groups, token_budget)
         }
 
         fn layout(&self) -> &Layout {
@@ -112,20 +185,12 @@ impl Engine for Model {
         "fused"
     }
 
-    fn update_params(&mut self, update: &mut dyn FnMut(&Layout, &mut [f32])) {
-        update(&self.shape.layout, &mut self.params);
-    }
-
     forward_to_inherent!(Model);
 }
 
 impl Engine for BurnDecoder {
     fn name(&self) -> &'static str {
         "burn"
-    }
-
-    fn update_params(&mut self, update: &mut dyn FnMut(&Layout, &mut [f32])) {
-        Self::update_params(self, update);
     }
 
     forward_to_inherent!(BurnDecoder);

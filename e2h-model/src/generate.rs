@@ -166,14 +166,15 @@ impl Engine<'_> {
         let prompts: Vec<&[TokenId]> =
             taken.iter().map(|&index| self.requests[index].prompt.as_slice()).collect();
         let slice = Slice::prompts(&prompts);
-        let (shape, params) = (&self.model.shape, self.model.params());
-        worker.workspace.forward(shape, params, &slice);
+        let (shape, weights) = (&self.model.shape, self.model.plain());
+        worker.workspace.forward(shape, weights, &slice);
         let (c, v) = (shape.config.hidden_size, shape.config.vocab_size);
         for (&index, segment) in taken.iter().zip(&slice.segments) {
             let last = segment.start + segment.len - 1;
             let mut logits = vec![0.0; v];
             let hidden = &worker.workspace.hidden[last * c..(last + 1) * c];
-            linear(&mut logits, hidden, &params[shape.layout.head.clone()], 1, false);
+            let head = &weights.base[shape.layout.head.clone()];
+            linear(&mut logits, hidden, head, 1, false);
             let slot = worker.free_prompt();
             let prompt = &mut worker.prompts[slot];
             prompt.cache.reset(shape, segment.len);
@@ -209,7 +210,7 @@ impl Engine<'_> {
                 own: &mut active.own,
             })
             .collect();
-        worker.decode.step(&self.model.shape, self.model.params(), &mut rows);
+        worker.decode.step(&self.model.shape, self.model.plain(), &mut rows);
         let v = self.model.config().vocab_size;
         for (active, logits) in worker.active.iter_mut().zip(worker.decode.logits.chunks_exact(v)) {
             active.draw(&mut worker.sampler, logits, self.sampling);

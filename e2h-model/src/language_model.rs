@@ -259,8 +259,11 @@ impl LanguageModel {
     /// # Errors
     /// [`Error::Device`] when the device cannot take it.
     pub fn on_burn(self, device: &DeviceChoice, precision: Precision) -> Result<Self> {
-        let (config, params) = (self.engine.config().clone(), self.engine.params().to_vec());
-        let engine = BurnDecoder::new(config, params, &device.device, precision)?;
+        let (config, weights) = (self.engine.config().clone(), self.engine.weights().to_vec());
+        let mut engine = BurnDecoder::new(config, weights, &device.device, precision)?;
+        if let Some(adapter) = self.engine.adapter() {
+            engine.set_adapter(Some(adapter.clone()));
+        }
         Ok(Self { engine: Box::new(engine), text: self.text })
     }
 

@@ -1,4 +1,5 @@
 //! The model engine: a decoder-only transformer of the Llama and Qwen families.
+mod adapter;
 mod batch;
 mod burn_engine;
 mod checkpoint;
@@ -15,6 +16,7 @@ mod params;
 mod sampler;
 mod template;
 
+pub use adapter::{Adapter, LoraConfig, Projection};
 pub use batch::Group;
 pub use burn_engine::{BurnDecoder, DeviceChoice, Precision, device};
 pub use checkpoint::WeightFormat;

@@ -4,18 +4,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use e2h_core::Stream;
+use rand::Rng;
 
+use crate::adapter::Dropout;
 use crate::batch::{Group, Slice, check_groups, pack};
 use crate::cpu::forward::{Shape, Workspace};
 use crate::cpu::head::{HeadBuffers, HeadOutput};
+use crate::cpu::side::{Grads, Weights};
 use crate::params::Layout;
-use crate::{ModelConfig, Result};
+use crate::{Adapter, ModelConfig, Result};
 
-/// A decoder with its weights in f32.
+/// A decoder with its weights in f32, and an adapter beside them where only that is trained.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) shape: Shape,
-    pub(crate) params: Vec<f32>,
+    weights: Vec<f32>,
+    adapter: Option<Adapter>,
+    /// Key of the dropout of coming backward passes.
+    dropout_key: u64,
     n_threads: usize,
 }
 
@@ -49,21 +55,22 @@ struct Worker {
 }
 
 impl Worker {
-    fn token_stats(&mut self, model: &Model, slice: &Slice) -> HeadOutput {
-        self.workspace.forward(&model.shape, &model.params, slice);
-        self.head.forward(&model.shape, &model.params, &self.workspace.hidden, &slice.queries)
+    fn token_stats(&mut self, shape: &Shape, weights: Weights<'_>, slice: &Slice) -> HeadOutput {
+        self.workspace.forward(shape, weights, slice);
+        self.head.forward(shape, weights.base, &self.workspace.hidden, &slice.queries)
     }
 
-    fn backward(&mut self, model: &Model, grads: &mut [f32], slice: &Slice, given: &TokenGrads) {
-        self.head.backward(
-            &model.shape,
-            &model.params,
-            grads,
-            &mut self.workspace,
-            &slice.queries,
-            given,
-        );
-        self.workspace.backward(&model.shape, &model.params, grads, slice);
+    fn backward(
+        &mut self,
+        shape: &Shape,
+        weights: Weights<'_>,
+        grads: &mut Grads<'_>,
+        slice: &Slice,
+        given: &TokenGrads,
+    ) {
+        let (pass, queries) = (&mut self.workspace, &slice.queries);
+        self.head.backward(shape, weights.base, grads, pass, queries, given);
+        self.workspace.backward(shape, weights, grads, slice);
     }
 }
 
@@ -72,7 +79,12 @@ impl Model {
     pub fn new(config: ModelConfig, rng: &mut Stream) -> Self {
         let shape = Shape::new(config);
         let params = shape.layout.init(&shape.config, rng);
-        Self { shape, params, n_threads: default_threads() }
+        Self::of(shape, params)
+    }
+
+    fn of(shape: Shape, weights: Vec<f32>) -> Self {
+        let n_threads = default_threads();
+        Self { shape, weights, adapter: None, dropout_key: 0, n_threads }
     }
 
     /// A decoder with the given flat weights.
@@ -83,7 +95,7 @@ impl Model {
         let shape = Shape::new(config);
         let expected = shape.layout.n_params();
         assert_eq!(params.len(), expected, "flat weights of another shape");
-        Self { shape, params, n_threads: default_threads() }
+        Self::of(shape, params)
     }
 
     /// Sets the number of worker threads. Results do not depend on it.
@@ -103,14 +115,72 @@ impl Model {
         &self.shape.config
     }
 
-    /// Names and places of the weights.
-    pub fn layout(&self) -> &Layout {
-        &self.shape.layout
+    /// The flat weights, without what an adapter adds.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
     }
 
-    /// The flat weights.
+    /// The adapter that stands beside the weights, if there is one.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref()
+    }
+
+    /// Names and places of the parameters that are trained.
+    pub fn layout(&self) -> &Layout {
+        self.adapter.as_ref().map_or(&*self.shape.layout, Adapter::layout)
+    }
+
+    /// The parameters that are trained: the adapter's where there is one, else the flat weights.
     pub fn params(&self) -> &[f32] {
-        &self.params
+        self.adapter.as_ref().map_or(&self.weights, Adapter::params)
+    }
+
+    /// Lets `update` change the parameters that are trained.
+    pub fn update_params(&mut self, update: impl FnOnce(&Layout, &mut [f32])) {
+        match &mut self.adapter {
+            Some(adapter) => adapter.update(update),
+            None => update(&self.shape.layout, &mut self.weights),
+        }
+    }
+
+    /// Puts an adapter beside the weights, which are frozen from now on, or takes it off.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    pub fn set_adapter(&mut self, adapter: Option<Adapter>) {
+        let fits = adapter.as_ref().is_none_or(|adapter| adapter.fits(self.config()));
+        assert!(fits, "an adapter of another shape");
+        self.adapter = adapter;
+    }
+
+    /// Adds the adapter to the weights, and takes it off.
+    pub fn merge_adapter(&mut self) -> Option<Adapter> {
+        let adapter = self.adapter.take()?;
+        adapter.add_to(&self.shape.layout, &mut self.weights, 1.0);
+        Some(adapter)
+    }
+
+    /// Undoes [`Self::merge_adapter`], up to rounding: subtracts the adapter and puts it beside the weights.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    pub fn unmerge_adapter(&mut self, adapter: Adapter) {
+        self.set_adapter(Some(adapter));
+        if let Some(adapter) = &self.adapter {
+            adapter.add_to(&self.shape.layout, &mut self.weights, -1.0);
+        }
+    }
+
+    /// Sets the random stream from which coming backward passes draw dropout, where the adapter has some.
+    ///
+    /// The masks of one stream are the same in every pass: set it anew for each update.
+    pub fn set_dropout_stream(&mut self, mut stream: Stream) {
+        self.dropout_key = stream.next_u64();
+    }
+
+    /// What computes outside training.
+    pub(crate) fn plain(&self) -> Weights<'_> {
+        Weights { base: &self.weights, adapter: self.adapter.as_ref(), dropout: None }
     }
 
     fn slices(&self, groups: &[Group<'_>], token_budget: usize) -> Result<Vec<Slice>> {
@@ -129,8 +199,32 @@ impl Model {
         groups: &[Group<'_>],
         token_budget: usize,
     ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        self.stats_with(self.plain(), groups, token_budget)
+    }
+
+    /// [`Self::token_stats`] of the weights alone, with the adapter off: the policy that training an adapter began
+    /// from.
+    ///
+    /// # Errors
+    /// As [`Self::token_stats`].
+    pub fn base_token_stats(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        self.stats_with(Weights { adapter: None, ..self.plain() }, groups, token_budget)
+    }
+
+    fn stats_with(
+        &self,
+        weights: Weights<'_>,
+        groups: &[Group<'_>],
+        token_budget: usize,
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         let slices = self.slices(groups, token_budget)?;
-        let outputs = self.in_parallel(&slices, |worker, _, slice| worker.token_stats(self, slice));
+        let outputs = self.in_parallel(&slices, |worker, _, slice| {
+            worker.token_stats(&self.shape, weights, slice)
+        });
         let mut sequences = Vec::new();
         for (slice, output) in slices.iter().zip(&outputs) {
             for range in slice.offsets.windows(2) {
@@ -144,7 +238,7 @@ impl Model {
     }
 
     /// Computes log-probs and entropies, asks `loss` for their gradient, and adds the gradient of every
-    /// weight to `grads`.
+    /// parameter that is trained to `grads`.
     ///
     /// `loss` is called once a slice, from worker threads, with whole sequences; the batch's gradient is the
     /// sum over slices, added up in the order of the batch.
@@ -153,7 +247,7 @@ impl Model {
     /// [`UnknownToken`](crate::Error::UnknownToken) or [`ContextOverflow`](crate::Error::ContextOverflow).
     ///
     /// # Panics
-    /// When `grads` has not the length of the weights.
+    /// When `grads` has not the length of [`Self::params`].
     pub fn backward(
         &self,
         groups: &[Group<'_>],
@@ -161,12 +255,16 @@ impl Model {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads + Sync,
     ) -> Result<()> {
-        assert_eq!(grads.len(), self.params.len(), "a gradient of another shape");
+        let n_params = self.params().len();
+        assert_eq!(grads.len(), n_params, "a gradient of another shape");
+        let prob = self.adapter.as_ref().map_or(0.0, |adapter| adapter.config().dropout);
+        let dropout = Dropout::new(self.dropout_key, prob);
+        let weights = Weights { dropout, ..self.plain() };
         let slices = self.slices(groups, token_budget)?;
         let total = Mutex::new((0, grads));
         let turn = Condvar::new();
         self.in_parallel(&slices, |worker, index, slice| {
-            let output = worker.token_stats(self, slice);
+            let output = worker.token_stats(&self.shape, weights, slice);
             let stats = TokenStats {
                 sequences: &slice.sequences,
                 offsets: &slice.offsets,
@@ -174,8 +272,12 @@ impl Model {
                 entropies: &output.entropies,
             };
             let given = loss(&stats);
-            let mut own = vec![0.0; self.params.len()];
-            worker.backward(self, &mut own, slice, &given);
+            let mut own = vec![0.0; n_params];
+            let mut grads = match self.adapter {
+                Some(_) => Grads::Adapter(&mut own),
+                None => Grads::Base(&mut own),
+            };
+            worker.backward(&self.shape, weights, &mut grads, slice, &given);
             // A poisoned lock means that another worker panicked; that panic is passed on by the scope.
             let guard = total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let mut guard = turn

@@ -113,7 +113,7 @@ mod tests {
         let grads = vec![0.5; n];
         adam.update(&layout, &mut params, &grads, 0.01);
         // Bias-corrected moments are g and g^2, so the step is lr; matrices also lose lr * decay.
-        let vector = layout.norm.start;
+        let vector = layout.get("model.norm.weight").expect("a norm").range.start;
         assert!((params[0] - (1.0 - 0.001 - 0.01)).abs() < 1e-6, "{}", params[0]);
         assert!((params[vector] - 0.99).abs() < 1e-6, "{}", params[vector]);
         adam.update(&layout, &mut params, &vec![-0.5; n], 0.01);

@@ -4,7 +4,7 @@
 //! each. The table carries the checkpoint's tensor names, so no other mapping of names exists.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use e2h_core::Stream;
 use rand_distr::{Distribution, Normal};
@@ -46,25 +46,42 @@ pub(crate) struct LayerRanges {
     pub down: Range<usize>,
 }
 
-/// Names, shapes and places of all tensors of a decoder.
+/// Names, shapes and places of the tensors of a flat buffer: a decoder's weights, or an adapter's.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Every tensor, in the order of the flat buffer.
     pub tensors: Vec<TensorSpec>,
-    pub(crate) embed: Range<usize>,
-    pub(crate) layers: Vec<LayerRanges>,
-    pub(crate) norm: Range<usize>,
-    pub(crate) head: Range<usize>,
     by_name: BTreeMap<String, usize>,
 }
 
-struct LayoutBuilder {
+/// The layout of a decoder, with the ranges that its kernels ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct DecoderLayout {
+    table: Layout,
+    pub embed: Range<usize>,
+    pub layers: Vec<LayerRanges>,
+    pub norm: Range<usize>,
+    pub head: Range<usize>,
+}
+
+impl Deref for DecoderLayout {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.table
+    }
+}
+
+/// Puts tensors end to end.
+#[derive(Default)]
+pub(crate) struct LayoutBuilder {
     tensors: Vec<TensorSpec>,
     next: usize,
 }
 
 impl LayoutBuilder {
-    fn add(&mut self, name: String, shape: &[usize]) -> Range<usize> {
+    /// Adds a tensor and returns its range.
+    pub(crate) fn add(&mut self, name: String, shape: &[usize]) -> Range<usize> {
         let range = self.next..self.next + shape.iter().product::<usize>();
         self.next = range.end;
         self.tensors.push(TensorSpec { name, shape: shape.to_vec(), range: range.clone() });
@@ -79,14 +96,20 @@ impl LayoutBuilder {
         }
         start..self.next
     }
+
+    pub(crate) fn finish(self) -> Layout {
+        let names = self.tensors.iter().enumerate();
+        let by_name = names.map(|(i, spec)| (spec.name.clone(), i)).collect();
+        Layout { tensors: self.tensors, by_name }
+    }
 }
 
-impl Layout {
+impl DecoderLayout {
     /// The layout of a decoder of shape `config`.
-    pub fn new(config: &ModelConfig) -> Self {
+    pub(crate) fn new(config: &ModelConfig) -> Self {
         let (c, f) = (config.hidden_size, config.intermediate_size);
         let (q, kv, d) = (config.q_size(), config.kv_size(), config.head_dim);
-        let mut b = LayoutBuilder { tensors: Vec::new(), next: 0 };
+        let mut b = LayoutBuilder::default();
         let embed = b.add("model.embed_tokens.weight".to_owned(), &[config.vocab_size, c]);
         let mut layers = Vec::with_capacity(config.n_layers);
         for layer in 0..config.n_layers {
@@ -123,9 +146,14 @@ impl Layout {
         } else {
             b.add("lm_head.weight".to_owned(), &[config.vocab_size, c])
         };
-        let by_name =
-            b.tensors.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
-        Self { tensors: b.tensors, embed, layers, norm, head, by_name }
+        Self { table: b.finish(), embed, layers, norm, head }
+    }
+}
+
+impl Layout {
+    /// The layout of the weights of a decoder of shape `config`.
+    pub fn new(config: &ModelConfig) -> Self {
+        DecoderLayout::new(config).table
     }
 
     /// Number of parameters.
@@ -201,7 +229,7 @@ mod tests {
     #[test]
     fn fresh_norms_are_one_and_matrices_have_the_deviation_asked_for() {
         let config = ModelConfig::nano(130);
-        let layout = Layout::new(&config);
+        let layout = DecoderLayout::new(&config);
         let data = layout.init(&config, &mut RootSeed(1).stream("init", &[]));
         assert!(data[layout.norm.clone()].iter().all(|&w| w == 1.0));
         let gate = &data[layout.layers[0].gate_up.clone()];

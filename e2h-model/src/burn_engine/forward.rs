@@ -13,7 +13,8 @@ use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 
 use super::weights::{Layer, Norm, SelfAttention, Weights};
-use crate::ModelConfig;
+use crate::adapter::Dropout;
+use crate::{ModelConfig, Projection};
 
 /// What a masked score is: as good as minus infinity, and no source of NaN.
 pub(crate) const MASKED: f32 = -1e30;
@@ -103,6 +104,39 @@ impl Norm {
     }
 }
 
+/// What an adapter drops in one training pass.
+#[derive(Clone, Copy)]
+pub(crate) struct Masks<'a> {
+    pub dropout: Dropout,
+    /// Name of each token. `[B * T]`
+    pub keys: &'a [u64],
+}
+
+/// A layer in a pass.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    masks: Option<Masks<'a>>,
+    layer: usize,
+}
+
+impl<'a> Site<'a> {
+    /// Makes the mask of one projection, on the host. `[B * T, in]`
+    fn mask(
+        self,
+        projection: Projection,
+    ) -> impl FnOnce(usize, &Device) -> Option<Tensor<2>> + use<'a> {
+        move |width, device| {
+            let Masks { dropout, keys } = self.masks?;
+            let mut values = vec![1.0; keys.len() * width];
+            for (row, key) in values.chunks_exact_mut(width).zip(keys) {
+                dropout.apply(*key, self.layer, projection, row);
+            }
+            let data = TensorData::new(values, [keys.len(), width]);
+            Some(Tensor::from_data(data, (device, DType::F32)))
+        }
+    }
+}
+
 /// Runs the decoder over `tokens` and returns the normed output of its last layer.
 ///
 /// # Shapes
@@ -114,26 +148,29 @@ pub(crate) fn forward(
     tokens: Tensor<2, Int>,
     angles: &Angles,
     attention: &mut impl Attention,
+    masks: Option<Masks<'_>>,
 ) -> Tensor<2> {
     let [b, t] = tokens.dims();
     let embed = weights.model.embed_tokens.weight.val();
     let mut x = embed.select(0, tokens.reshape([b * t])); // [B * T, C]
     for (index, layer) in weights.model.layers.iter().enumerate() {
         let normed = layer.input_layernorm.forward(x.clone(), config.rms_norm_eps);
-        let mixed = layer
-            .self_attn
-            .forward(config, normed, [b, t], angles, |q, k, v| attention.attend(index, q, k, v));
-        x = layer.feed_forward(config, x + mixed);
+        let site = Site { masks, layer: index };
+        let attend = |q, k, v| attention.attend(index, q, k, v);
+        let mixed = layer.self_attn.forward(config, normed, [b, t], angles, site, attend);
+        x = layer.feed_forward(config, x + mixed, site);
     }
     weights.model.norm.forward(x, config.rms_norm_eps)
 }
 
 impl Layer {
     /// `x + swiglu(norm(x) W_gate, norm(x) W_up) W_down`. `x: [M, C]`
-    fn feed_forward(&self, config: &ModelConfig, x: Tensor<2>) -> Tensor<2> {
+    fn feed_forward(&self, config: &ModelConfig, x: Tensor<2>, site: Site<'_>) -> Tensor<2> {
         let normed = self.post_attention_layernorm.forward(x.clone(), config.rms_norm_eps);
-        let gate = silu(self.mlp.gate_proj.forward(normed.clone()));
-        x + self.mlp.down_proj.forward(gate * self.mlp.up_proj.forward(normed))
+        let mlp = &self.mlp;
+        let gate = mlp.gate_proj.forward(normed.clone(), site.mask(Projection::GateProj));
+        let up = mlp.up_proj.forward(normed, site.mask(Projection::UpProj));
+        x + mlp.down_proj.forward(silu(gate) * up, site.mask(Projection::DownProj))
     }
 }
 
@@ -145,6 +182,7 @@ impl SelfAttention {
         x: Tensor<2>,
         [b, t]: [usize; 2],
         angles: &Angles,
+        site: Site<'_>,
         attend: impl FnOnce(Tensor<4>, Tensor<4>, Tensor<4>) -> Tensor<4>,
     ) -> Tensor<2> {
         let d = config.head_dim;
@@ -153,13 +191,16 @@ impl SelfAttention {
             Some(norm) => norm.forward(y, config.rms_norm_eps),
             None => y,
         };
-        let q = heads(self.q_proj.forward(x.clone()), config.n_heads);
-        let k = heads(self.k_proj.forward(x.clone()), config.n_kv_heads);
-        let v = heads(self.v_proj.forward(x), config.n_kv_heads).swap_dims(1, 2);
+        let q = heads(self.q_proj.forward(x.clone(), site.mask(Projection::QProj)), config.n_heads);
+        let k =
+            heads(self.k_proj.forward(x.clone(), site.mask(Projection::KProj)), config.n_kv_heads);
+        let v = self.v_proj.forward(x, site.mask(Projection::VProj));
+        let v = heads(v, config.n_kv_heads).swap_dims(1, 2);
         let q = angles.rotate(norm(&self.q_norm, q).swap_dims(1, 2));
         let k = angles.rotate(norm(&self.k_norm, k).swap_dims(1, 2));
         let mixed = attend(q, k, v).swap_dims(1, 2); // [B, T, H, D]
-        self.o_proj.forward(mixed.reshape([b * t, config.q_size()]))
+        let mixed = mixed.reshape([b * t, config.q_size()]);
+        self.o_proj.forward(mixed, site.mask(Projection::OProj))
     }
 }
 

@@ -119,7 +119,7 @@ impl BurnDecoder {
         let tokens = ints(&tokens, &self.device).reshape([prompts.len(), width]);
         let mut attention = Causal::keeping(width, &self.device);
         let angles = self.rotary.first(width);
-        let hidden = forward(&self.plain, &self.config, tokens, &angles, &mut attention);
+        let hidden = forward(&self.plain, &self.config, tokens, &angles, &mut attention, None);
         let ends = lens.iter().enumerate();
         let ends: Vec<i32> = ends.map(|(i, len)| (i * width + len - 1) as i32).collect();
         let hidden = hidden.select(0, ints(&ends, &self.device)); // [P, C]
@@ -159,7 +159,7 @@ impl BurnDecoder {
         }
         let tokens = ints(&tokens, &self.device).reshape([n_rows, 1]);
         let angles = self.rotary.at(ints(&positions, &self.device));
-        let hidden = forward(&self.plain, &self.config, tokens, &angles, cache);
+        let hidden = forward(&self.plain, &self.config, tokens, &angles, cache, None);
         read(hidden.matmul(self.head_weight().transpose()))
     }
 }

@@ -98,11 +98,17 @@ impl<'a> Head<'a> {
         Ok((logprobs, entropies))
     }
 
-    /// Gradients of the hidden states and of the head's weight. `([Q, C], [V, C])`, the latter in f32
-    pub(crate) fn backward(&self, given: &TokenGrads) -> (Tensor<2>, Tensor<2>) {
+    /// Gradients of the hidden states and, where it is asked for, of the head's weight. `([Q, C], [V, C])`, the
+    /// latter in f32
+    pub(crate) fn backward(
+        &self,
+        given: &TokenGrads,
+        with_weight: bool,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
         let (dtype, device) = (self.hidden.dtype(), self.weight.device());
         let column = |values: &[f32]| floats(values, &device).reshape([values.len(), 1]);
-        let mut d_weight = Tensor::zeros(self.weight.shape(), (&device, FloatDType::F32.into()));
+        let zeros = || Tensor::zeros(self.weight.shape(), (&device, FloatDType::F32.into()));
+        let mut d_weight = with_weight.then(zeros);
         let mut d_hidden = Vec::new();
         for range in self.chunks() {
             let d_logprobs = column(&given.d_logprobs[range.clone()]); // [q, 1]
@@ -113,8 +119,10 @@ impl<'a> Head<'a> {
                 .neg()
                 .scatter(1, chunk.targets, d_logprobs, IndexingUpdateOp::Add)
                 .cast(dtype);
-            let product = d_logits.clone().transpose().matmul(chunk.hidden);
-            d_weight = d_weight + product.cast(FloatDType::F32);
+            d_weight = d_weight.map(|sum| {
+                let product = d_logits.clone().transpose().matmul(chunk.hidden);
+                sum + product.cast(FloatDType::F32)
+            });
             d_hidden.push(d_logits.matmul(self.weight.clone()));
         }
         (Tensor::cat(d_hidden, 0), d_weight)
@@ -169,7 +177,7 @@ mod tests {
         let run = |chunk_elements| {
             let head = head(&hidden, chunk_elements);
             let (logprobs, entropies) = head.stats().expect("no device fails");
-            let (d_hidden, d_weight) = head.backward(&given());
+            let (d_hidden, d_weight) = head.backward(&given(), true);
             let grads = [read(d_hidden), read(d_weight)].map(|g| g.expect("no device fails"));
             [logprobs, entropies, grads.concat()].concat()
         };
@@ -184,7 +192,7 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
         let mut hidden = values(TARGETS.len() * WIDTH, 0.9);
-        let (d_hidden, _) = head(&hidden, 1000).backward(&given());
+        let (d_hidden, _) = head(&hidden, 1000).backward(&given(), true);
         let step = 1e-2;
         for (i, got) in read(d_hidden).expect("no device fails").iter().enumerate() {
             let middle = hidden[i];

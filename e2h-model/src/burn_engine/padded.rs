@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use e2h_core::TokenId;
 
 use crate::Group;
+use crate::adapter::row_key;
 
 /// Some sequences of about the same length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +26,13 @@ pub(crate) struct MicroBatch {
     pub offsets: Vec<usize>,
     /// Index of each sequence in the order of the whole batch.
     pub sequences: Vec<usize>,
+    /// Name of each token, for dropout; 0 at padding. `[B * T]`
+    pub keys: Vec<u64>,
 }
 
 struct Sequence<'a> {
     index: usize,
+    group: usize,
     prompt: &'a [TokenId],
     completion: &'a [TokenId],
 }
@@ -41,11 +45,12 @@ impl Sequence<'_> {
 
 /// Cuts groups into micro-batches of at most `token_budget` tokens with their padding, longest first.
 pub(crate) fn micro_batches(groups: &[Group<'_>], token_budget: usize) -> Vec<MicroBatch> {
-    let pairs =
-        groups.iter().flat_map(|group| group.completions.iter().map(|c| (group.prompt, *c)));
-    let mut sequences: Vec<_> = pairs
+    let members = groups.iter().enumerate().flat_map(|(index, group)| {
+        group.completions.iter().map(move |completion| (index, group.prompt, *completion))
+    });
+    let mut sequences: Vec<_> = members
         .enumerate()
-        .map(|(index, (prompt, completion))| Sequence { index, prompt, completion })
+        .map(|(index, (group, prompt, completion))| Sequence { index, group, prompt, completion })
         .collect();
     sequences.sort_by_key(|sequence| Reverse(sequence.n_inputs()));
     let mut left = sequences.as_slice();
@@ -69,6 +74,7 @@ impl MicroBatch {
             targets: Vec::new(),
             offsets: vec![0],
             sequences: sequences.iter().map(|sequence| sequence.index).collect(),
+            keys: vec![0; sequences.len() * len],
         };
         for (i, sequence) in sequences.iter().enumerate() {
             let inputs = sequence.prompt.iter().chain(sequence.completion);
@@ -76,7 +82,13 @@ impl MicroBatch {
             for (target, token) in row.iter_mut().zip(inputs) {
                 *target = *token as i32;
             }
-            let first = i * len + sequence.prompt.len() - 1;
+            let n_prompt = sequence.prompt.len();
+            let prompt = (0..n_prompt).map(|place| row_key(true, sequence.group, place));
+            let completion = (0..sequence.n_inputs() - n_prompt)
+                .map(|place| row_key(false, sequence.index, place));
+            let keys = batch.keys[i * len..].iter_mut().zip(prompt.chain(completion));
+            keys.for_each(|(target, key)| *target = key);
+            let first = i * len + n_prompt - 1;
             let n = sequence.completion.len();
             batch.rows.extend((first..first + n).map(|row| row as i32));
             batch.targets.extend(sequence.completion.iter().map(|token| *token as i32));

@@ -3,13 +3,13 @@
 //! # Invariants
 //! - The path of a field, joined by dots, is the checkpoint's name of its tensor; no other mapping exists.
 //! - Matrices are `[out, in]`, as in checkpoints. They and the biases have the engine's precision; norm
-//!   weights are f32 always.
+//!   weights and an adapter's factors are f32 always.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
 
 use crate::params::{Layout, TensorSpec};
-use crate::{ModelConfig, Result};
+use crate::{Adapter, ModelConfig, Projection, Result};
 
 use super::device::read;
 
@@ -55,11 +55,24 @@ pub(crate) struct Mlp {
 
 /// A matrix, with or without bias; the embedding and the head are matrices too.
 #[derive(Module, Debug)]
+#[expect(non_snake_case, reason = "the checkpoint's names")]
 pub(crate) struct Linear {
     /// `[out, in]`
     pub weight: Param<Tensor<2>>,
     /// `[out]`
     pub bias: Option<Param<Tensor<1>>>,
+    /// The side path of an adapter, in f32. `[rank, in]`
+    pub lora_A: Option<Factor>,
+    /// `[out, rank]`
+    pub lora_B: Option<Factor>,
+    /// Scale of the side path.
+    pub lora_scale: f64,
+}
+
+/// One factor of a side path.
+#[derive(Module, Debug)]
+pub(crate) struct Factor {
+    pub weight: Param<Tensor<2>>,
 }
 
 /// The weight of an RMSNorm, in f32.
@@ -70,14 +83,91 @@ pub(crate) struct Norm {
 }
 
 impl Linear {
-    /// `x W^T + b`. `x: [M, in]`, result `[M, out]`
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val().transpose());
-        match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
+    /// `x W^T + b + s (drop(x) A^T) B^T`; `mask` is what dropout multiplies `x` by.
+    ///
+    /// # Shapes
+    /// - `x`, `mask`: `[M, in]`
+    /// - result: `[M, out]`
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        mask: impl FnOnce(usize, &Device) -> Option<Tensor<2>>,
+    ) -> Tensor<2> {
+        let mut y = x.clone().matmul(self.weight.val().transpose());
+        if let Some(bias) = &self.bias {
+            y = y + bias.val().unsqueeze();
+        }
+        let (Some(a), Some(b)) = (&self.lora_A, &self.lora_B) else { return y };
+        let x = x.cast(FloatDType::F32);
+        let [_, n_in] = x.dims();
+        let x = match mask(n_in, &x.device()) {
+            Some(mask) => x * mask,
+            None => x,
+        };
+        let h = x.matmul(a.weight.val().transpose());
+        let side = h.matmul(b.weight.val().transpose()) * self.lora_scale;
+        let dtype = y.dtype();
+        y + side.cast(dtype)
+    }
+
+    fn set_factors(&mut self, factors: Option<(Param<Tensor<2>>, Param<Tensor<2>>)>, scale: f64) {
+        let factor = |weight| Factor { weight };
+        (self.lora_A, self.lora_B) = factors.map(|(a, b)| (factor(a), factor(b))).unzip();
+        self.lora_scale = scale;
+    }
+}
+
+impl Layer {
+    fn projection(&mut self, projection: Projection) -> &mut Linear {
+        match projection {
+            Projection::QProj => &mut self.self_attn.q_proj,
+            Projection::KProj => &mut self.self_attn.k_proj,
+            Projection::VProj => &mut self.self_attn.v_proj,
+            Projection::OProj => &mut self.self_attn.o_proj,
+            Projection::GateProj => &mut self.mlp.gate_proj,
+            Projection::UpProj => &mut self.mlp.up_proj,
+            Projection::DownProj => &mut self.mlp.down_proj,
         }
     }
+}
+
+impl Weights {
+    /// Copies an adapter to the device, in place of the one that was there.
+    pub(crate) fn set_adapter(&mut self, adapter: &Adapter, device: &Device) {
+        let (layout, params) = (adapter.layout(), adapter.params());
+        let scale = f64::from(adapter.config().scale());
+        for (index, layer) in self.model.layers.iter_mut().enumerate() {
+            for projection in Projection::ALL {
+                let factor = |name: &str| {
+                    let path = projection.path();
+                    let spec = layout.get(&format!("model.layers.{index}.{path}.{name}.weight"))?;
+                    Some(to_device(spec, params, device, FloatDType::F32))
+                };
+                let factors = factor("lora_A").zip(factor("lora_B"));
+                layer.projection(projection).set_factors(factors, scale);
+            }
+        }
+    }
+
+    /// The same tensors without an adapter.
+    pub(crate) fn without_adapter(mut self) -> Self {
+        for layer in &mut self.model.layers {
+            for projection in Projection::ALL {
+                layer.projection(projection).set_factors(None, 0.0);
+            }
+        }
+        self
+    }
+}
+
+fn to_device<const D: usize>(
+    spec: &TensorSpec,
+    params: &[f32],
+    device: &Device,
+    dtype: FloatDType,
+) -> Param<Tensor<D>> {
+    let data = TensorData::new(params[spec.range.clone()].to_vec(), spec.shape.clone());
+    Param::from_tensor(Tensor::from_data(data, (device, DType::from(dtype))))
 }
 
 /// Flat weights on the host, and where their tensors go.
@@ -87,6 +177,8 @@ pub(crate) struct Source<'a> {
     pub params: &'a [f32],
     pub device: &'a Device,
     pub dtype: FloatDType,
+    /// True where autodiff is not to track them.
+    pub frozen: bool,
 }
 
 impl Source<'_> {
@@ -134,6 +226,9 @@ impl Source<'_> {
         Linear {
             weight: self.tensor(self.spec(&format!("{path}.weight")), self.dtype),
             bias: bias.map(|spec| self.tensor(spec, self.dtype)),
+            lora_A: None,
+            lora_B: None,
+            lora_scale: 0.0,
         }
     }
 
@@ -150,9 +245,8 @@ impl Source<'_> {
     }
 
     fn tensor<const D: usize>(&self, spec: &TensorSpec, dtype: FloatDType) -> Param<Tensor<D>> {
-        let values = self.params[spec.range.clone()].to_vec();
-        let data = TensorData::new(values, spec.shape.clone());
-        Param::from_tensor(Tensor::from_data(data, (self.device, DType::from(dtype))))
+        let param = to_device(spec, self.params, self.device, dtype);
+        if self.frozen { param.set_require_grad(false) } else { param }
     }
 }
 
@@ -257,6 +351,7 @@ mod tests {
                 layout: &layout,
                 device: &Device::flex(),
                 dtype: FloatDType::F32,
+                frozen: false,
             };
             let mut names = Names(Vec::new(), Vec::new());
             source.weights().visit(&mut names);

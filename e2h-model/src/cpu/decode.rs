@@ -5,9 +5,13 @@
 //! - Nothing is allocated a token, and no cache is ever copied.
 
 use super::attention::HeadShape;
-use super::forward::{Shape, Workspace, linear, norm_heads, sized};
+use super::forward::{
+    Shape, Workspace, gate_up_columns, linear, norm_heads, qkv_columns, residual_columns, sized,
+};
 use super::ops::{add_bias, rms_norm, swiglu};
+use super::side::{Columns, SideBuffers, Weights};
 use super::simd::{axpy, exp, max, sum_map, vectorized};
+use crate::adapter::Projection;
 use crate::batch::Segment;
 
 /// Keys and values of one sequence, or of a prompt that several sequences share.
@@ -105,14 +109,25 @@ pub(crate) struct DecodeBuffers {
     gate_up: Vec<f32>,
     active: Vec<f32>,
     scores: Vec<f32>,
+    side: SideBuffers,
     /// `[B, V]`
     pub logits: Vec<f32>,
 }
 
 impl DecodeBuffers {
     /// Takes in one token a row and leaves the logits of the next ones in `self.logits`.
-    pub(crate) fn step(&mut self, shape: &Shape, params: &[f32], rows: &mut [Row<'_>]) {
-        let config = &shape.config;
+    pub(crate) fn step(&mut self, shape: &Shape, weights: Weights<'_>, rows: &mut [Row<'_>]) {
+        let (config, params) = (&shape.config, weights.base);
+        let side = &mut self.side;
+        // Rows have no names here: nothing is dropped while decoding.
+        let mut add_sides = |layer, y: &mut [f32], x: &[f32], parts: &[(Projection, Columns)]| {
+            for (projection, columns) in parts {
+                if let Some(path) = weights.side(layer, *projection) {
+                    path.add(y, *columns, x, &[], side);
+                }
+            }
+        };
+        let whole = residual_columns(config);
         let (c, f, n) = (config.hidden_size, config.intermediate_size, rows.len());
         let eps = config.rms_norm_eps;
         let embed = &params[shape.layout.embed.clone()];
@@ -125,6 +140,7 @@ impl DecodeBuffers {
             let heads = HeadShape::of(config);
             let qkv = sized(&mut self.qkv, n * heads.row());
             linear(qkv, normed, &params[ranges.qkv.clone()], n, false);
+            add_sides(layer, qkv, normed, &qkv_columns(config));
             if let Some(bias) = &ranges.qkv_bias {
                 add_bias(qkv, &params[bias.clone()]);
             }
@@ -141,12 +157,15 @@ impl DecodeBuffers {
                 attend(shape, layer, qkv, out, row, &mut self.scores);
             }
             linear(&mut self.x, out, &params[ranges.o_proj.clone()], n, true);
+            add_sides(layer, &mut self.x, out, &[(Projection::OProj, whole)]);
             rms_norm(normed, &self.x, &params[ranges.post_norm.clone()], eps);
             let gate_up = sized(&mut self.gate_up, n * 2 * f);
             linear(gate_up, normed, &params[ranges.gate_up.clone()], n, false);
+            add_sides(layer, gate_up, normed, &gate_up_columns(config));
             let active = sized(&mut self.active, n * f);
             swiglu(active, gate_up, f);
             linear(&mut self.x, active, &params[ranges.down.clone()], n, true);
+            add_sides(layer, &mut self.x, active, &[(Projection::DownProj, whole)]);
         }
         for row in rows.iter_mut() {
             row.own.len += 1;

@@ -9,6 +9,7 @@
 
 use super::forward::{Shape, Workspace, sized};
 use super::linalg::{Mat, MatMut, matmul};
+use super::side::Grads;
 use super::simd::{dot, exp, max, sum_map, vectorized};
 use crate::TokenGrads;
 use crate::batch::Query;
@@ -70,12 +71,13 @@ impl HeadBuffers {
         output
     }
 
-    /// Backward of [`Self::forward`]: fills `workspace.d_hidden` and adds to the head's gradient.
+    /// Backward of [`Self::forward`]: fills `workspace.d_hidden` and, unless it is frozen, adds to the
+    /// head's gradient.
     pub(crate) fn backward(
         &mut self,
         shape: &Shape,
         params: &[f32],
-        grads: &mut [f32],
+        grads: &mut Grads<'_>,
         workspace: &mut Workspace,
         queries: &[Query],
         given: &TokenGrads,
@@ -94,8 +96,10 @@ impl HeadBuffers {
                 logits[query.target as usize] += d_logprob;
             }
             let d_logits = Mat::new(&self.logits, n, v);
-            let d_weight = MatMut::new(&mut grads[shape.layout.head.clone()], v, c);
-            matmul(d_weight, d_logits.t(), Mat::new(&self.rows, n, c), true);
+            if let Some(d_weight) = grads.base(&shape.layout.head) {
+                let d_weight = MatMut::new(d_weight, v, c);
+                matmul(d_weight, d_logits.t(), Mat::new(&self.rows, n, c), true);
+            }
             let weight = Mat::new(&params[shape.layout.head.clone()], v, c);
             let d_rows = sized(&mut self.d_rows, n * c);
             matmul(MatMut::new(d_rows, n, c), d_logits, weight, false);
