@@ -1,7 +1,7 @@
 //! The configuration of a run: one TOML table a subject, with the presets of `configs/`.
 
 use e2h_core::{Error, Task};
-use e2h_model::{Family, ModelConfig};
+use e2h_model::{Family, LoraConfig, ModelConfig};
 use e2h_rl::{EvalConfig, GrpoConfig, RunConfig, SftConfig};
 use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig};
 use e2h_tasks::registry::TaskConfig;
@@ -53,6 +53,8 @@ pub(crate) struct ModelSection {
     pub engine: EngineKind,
     /// Number format of weights and activations on the burn engine.
     pub precision: PrecisionKind,
+    /// Train a low-rank adapter beside frozen weights; without this table all weights are trained.
+    pub lora: Option<LoraConfig>,
 }
 
 /// What computes a decoder.
@@ -86,6 +88,7 @@ impl Default for ModelSection {
             device: "auto".to_owned(),
             engine: EngineKind::Auto,
             precision: PrecisionKind::F32,
+            lora: None,
         }
     }
 }
@@ -295,7 +298,10 @@ impl Config {
             let schedule = ScheduleConfig { filter, ..ScheduleConfig::default() };
             Self { schedule, ..Self::default() }
         });
-        tasks.chain(schedules).chain(filters).collect()
+        let lora = Some(LoraConfig::default());
+        let model = ModelSection { lora, ..ModelSection::default() };
+        let adapter = Self { model, ..Self::default() };
+        tasks.chain(schedules).chain(filters).chain([adapter]).collect()
     }
 
     /// Checks the values that the types leave open.
@@ -308,6 +314,10 @@ impl Config {
                 let schedule = self.schedule.validate(n_levels, self.train.steps.max(1));
                 problems.extend(schedule.into_iter().map(|error| ("schedule", error)));
             }
+        }
+        if let Some(lora) = &self.model.lora {
+            let found = lora.validate().into_iter();
+            problems.extend(found.map(|error| ("model.lora", error)));
         }
         problems.extend(self.train.validate().into_iter().map(|error| ("train", error)));
         problems.extend(self.eval.validate().into_iter().map(|error| ("eval", error)));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2h_model::{LanguageModel, Precision};
+use e2h_model::{ADAPTER_CONFIG_FILE, Adapter, LanguageModel, PeftConfig, Precision};
 
 use crate::config::{EngineKind, ModelSection, PrecisionKind};
 use crate::embedded::MODELS;
@@ -47,8 +47,38 @@ pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
     Ok(Placed { policy, place: place("burn") })
 }
 
-/// Loads `base`: a model folder, or `embedded:NAME`.
+/// Loads `base`: a model folder, an adapter's folder, or `embedded:NAME`.
 fn load(base: &str) -> Outcome<LanguageModel> {
+    match Path::new(base).join(ADAPTER_CONFIG_FILE).is_file() {
+        true => load_adapter(Path::new(base)),
+        false => load_whole(base),
+    }
+}
+
+/// Loads an adapter and the model that it names.
+fn load_adapter(folder: &Path) -> Outcome<LanguageModel> {
+    let failure = |error| {
+        Failure::run(error)
+            .context(format!("cannot load the adapter in {}", folder.display()))
+            .hint("it needs adapter_config.json and adapter_model.safetensors of the same model")
+    };
+    let config = PeftConfig::load(folder).map_err(failure)?;
+    let Some(base) = config.base else {
+        let message = format!("the adapter in {} names no base model", folder.display());
+        return Err(
+            Failure::run(message).hint("set `base_model_name_or_path` in its adapter_config.json")
+        );
+    };
+    if Path::new(&base).join(ADAPTER_CONFIG_FILE).is_file() {
+        return Err(Failure::run(format!("{base}, which an adapter is for, is an adapter itself")));
+    }
+    let policy = load_whole(&base)?;
+    let adapter = Adapter::load(folder, policy.engine().config()).map_err(failure)?;
+    Ok(policy.with_adapter(adapter, &base))
+}
+
+/// Loads a whole model: a folder, or `embedded:NAME`.
+fn load_whole(base: &str) -> Outcome<LanguageModel> {
     let loaded = match base.strip_prefix(EMBEDDED) {
         Some(name) => match MODELS.iter().find(|model| model.name == name) {
             Some(model) => LanguageModel::load(model),
@@ -104,7 +134,9 @@ pub(crate) fn find(path: &Path) -> Outcome<Found> {
         };
     }
     let config = path.ancestors().nth(2).map(|run| run.join("config.toml"));
-    match config.filter(|config| config.is_file() && path.join("config.json").is_file()) {
+    let is_model =
+        ["config.json", ADAPTER_CONFIG_FILE].iter().any(|name| path.join(name).is_file());
+    match config.filter(|config| config.is_file() && is_model) {
         Some(config) => Ok(Found { model: path.to_path_buf(), config }),
         None => {
             Err(Failure::usage(format!("{} is neither a run nor a checkpoint", path.display()))

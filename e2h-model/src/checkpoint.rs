@@ -92,16 +92,18 @@ pub(crate) fn save_weights(
     .into();
     let text = serde_json::to_string_pretty(&json).unwrap_or_default() + "\n";
     write_atomic(&folder.join("config.json"), text.as_bytes())?;
-    let bytes = to_safetensors(&Layout::new(config), params, format)
+    let bytes = to_safetensors(&Layout::new(config), params, format, "")
         .map_err(|e| Error::config(&folder.join(SINGLE_FILE), e.to_string()))?;
     write_atomic(&folder.join(SINGLE_FILE), &bytes)?;
     Ok(())
 }
 
-fn to_safetensors(
+/// A file of the tensors of `layout`, whose names get `prefix`.
+pub(crate) fn to_safetensors(
     layout: &Layout,
     params: &[f32],
     format: WeightFormat,
+    prefix: &str,
 ) -> std::result::Result<Vec<u8>, SafeTensorError> {
     let tensors: Vec<_> = layout
         .tensors
@@ -112,7 +114,7 @@ fn to_safetensors(
         .iter()
         .map(|(spec, bytes)| {
             let view = TensorView::new(format.dtype(), spec.shape.clone(), bytes);
-            Ok((spec.name.as_str(), view?))
+            Ok((format!("{prefix}{}", spec.name), view?))
         })
         .collect::<std::result::Result<Vec<_>, SafeTensorError>>()?;
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
@@ -146,7 +148,8 @@ fn weight_files(files: &(impl ModelFiles + ?Sized)) -> Result<Vec<String>> {
     Ok(shards.into_iter().collect())
 }
 
-fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), String> {
+/// Reads a tensor's elements, in row-major order.
+pub(crate) fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), String> {
     let data = view.data();
     let pairs = data.chunks_exact(2).map(|b| [b[0], b[1]]);
     match view.dtype() {
@@ -161,7 +164,12 @@ fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), 
         Dtype::BF16 => {
             target.iter_mut().zip(pairs).for_each(|(t, b)| *t = bf16::from_le_bytes(b).to_f32());
         }
-        other => return Err(format!("has dtype {other:?} (supported: F32, F16, BF16)")),
+        Dtype::F64 => {
+            for (t, b) in target.iter_mut().zip(data.chunks_exact(8)) {
+                *t = f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32;
+            }
+        }
+        other => return Err(format!("has dtype {other:?} (supported: F64, F32, F16, BF16)")),
     }
     Ok(())
 }

@@ -10,8 +10,12 @@ use tokenizers::Tokenizer;
 
 use crate::checkpoint::save_weights;
 use crate::files::{ModelFiles, read_text, require_text};
+use crate::params::Layout;
+use crate::peft::ADAPTER_CONFIG_FILE;
 use crate::template::{ChatTemplate, PLAIN_TEMPLATE};
-use crate::{BurnDecoder, DeviceChoice, Engine, Error, Model, Precision, Result, WeightFormat};
+use crate::{
+    Adapter, BurnDecoder, DeviceChoice, Engine, Error, Model, Precision, Result, WeightFormat,
+};
 
 /// The text that ends every completion; it is kept.
 pub const STOP_STRING: &str = "</answer>";
@@ -30,6 +34,8 @@ const GENERATION_FILE: &str = "generation_config.json";
 pub struct LanguageModel {
     engine: Box<dyn Engine>,
     text: TextCodec,
+    /// What an adapter is for, as the user names it.
+    base: Option<String>,
 }
 
 /// Everything about a model that is not weights: tokenizer, template, end tokens.
@@ -243,7 +249,7 @@ impl LanguageModel {
         if tokens > rows {
             return Err(Error::Tokenizer(format!("has {tokens} tokens, but the model {rows}")));
         }
-        Ok(Self { engine: Box::new(model), text })
+        Ok(Self { engine: Box::new(model), text, base: None })
     }
 
     /// Loads a model in the Hugging Face layout, on the fused CPU engine.
@@ -264,16 +270,60 @@ impl LanguageModel {
         if let Some(adapter) = self.engine.adapter() {
             engine.set_adapter(Some(adapter.clone()));
         }
-        Ok(Self { engine: Box::new(engine), text: self.text })
+        Ok(Self { engine: Box::new(engine), ..self })
     }
 
-    /// Saves a model folder in the Hugging Face layout.
+    /// Freezes the weights and puts an adapter beside them; `base` is how the user names the model.
+    ///
+    /// # Panics
+    /// When the adapter is of another shape.
+    #[must_use]
+    pub fn with_adapter(mut self, adapter: Adapter, base: &str) -> Self {
+        self.engine.set_adapter(Some(adapter));
+        self.base = Some(base.to_owned());
+        self
+    }
+
+    /// Saves a folder that other tools open: an adapter in PEFT's layout where there is one, else a model in the
+    /// Hugging Face layout.
     ///
     /// # Errors
-    /// As [`Model::save`] and [`TextCodec::save`].
+    /// As [`Model::save`], [`Adapter::save`] and [`TextCodec::save`].
     pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<()> {
-        save_weights(self.engine.config(), self.engine.params(), folder, format)?;
+        match self.engine.adapter() {
+            Some(adapter) => adapter.save(folder, self.base.as_deref(), format)?,
+            None => save_weights(self.engine.config(), self.engine.weights(), folder, format)?,
+        }
         self.text.save(folder)
+    }
+
+    /// Takes up what [`Self::save`] has written for the same decoder: the adapter where there is one, else the
+    /// weights.
+    ///
+    /// # Errors
+    /// As [`Model::load`] and [`Adapter::load`]; [`Error::Config`] when the shape is another.
+    pub fn restore(&mut self, folder: &Path) -> Result<()> {
+        let engine = self.engine.as_mut();
+        let saved = match engine.adapter() {
+            Some(own) => {
+                let saved = Adapter::load(folder, engine.config())?;
+                if saved.config() != own.config() {
+                    let problem = "is of an adapter with other settings";
+                    return Err(Error::config(&folder.join(ADAPTER_CONFIG_FILE), problem));
+                }
+                saved.params().to_vec()
+            }
+            None => {
+                let saved = Model::load(folder)?;
+                if Layout::new(saved.config()).tensors != engine.layout().tensors {
+                    let problem = "is of a model of another shape";
+                    return Err(Error::config(&folder.join("config.json"), problem));
+                }
+                saved.weights().to_vec()
+            }
+        };
+        engine.update_params(&mut |_, params| params.copy_from_slice(&saved));
+        Ok(())
     }
 
     /// The decoder.

@@ -13,6 +13,7 @@ mod language_model;
 mod model;
 mod optim;
 mod params;
+mod peft;
 mod sampler;
 mod template;
 
@@ -29,4 +30,5 @@ pub use language_model::{LanguageModel, STOP_STRING, TextCodec};
 pub use model::{Model, TokenGrads, TokenStats};
 pub use optim::{AdamW, AdamWConfig, clip_global_norm, global_norm};
 pub use params::{Layout, TensorSpec};
+pub use peft::{ADAPTER_CONFIG_FILE, ADAPTER_FILE, PeftConfig};
 pub use template::{ChatTemplate, PLAIN_TEMPLATE};

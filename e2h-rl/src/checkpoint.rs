@@ -1,6 +1,6 @@
 //! Checkpoints: a model folder that other tools open, plus what a run needs to go on.
 //!
-//! `step-N/` holds the model in the Hugging Face layout (f32) and `trainer/` with `optimizer.safetensors` (the
+//! `step-N/` holds the model in the Hugging Face layout, or its adapter in PEFT's (both f32), and `trainer/` with `optimizer.safetensors` (the
 //! moments) and `state.json` (step, curriculum, sampler, checksums).
 //!
 //! # Invariants
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use e2h_core::write_atomic;
-use e2h_model::{LanguageModel, WeightFormat};
+use e2h_model::{ADAPTER_FILE, WeightFormat};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::trainer::Trainer;
 use crate::{Error, Result};
 
-/// The files that a checksum is kept of.
-const SUMMED: [&str; 2] = ["model.safetensors", "trainer/optimizer.safetensors"];
+/// The files that a checksum is kept of, where they exist.
+const SUMMED: [&str; 3] = ["model.safetensors", ADAPTER_FILE, "trainer/optimizer.safetensors"];
 
 /// `trainer/state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub fn save(trainer: &Trainer<'_>, folder: &Path, step: u64, keep_last: usize) -
     trainer.policy.save(&temporary, WeightFormat::F32)?;
     write_atomic(&inner.join("optimizer.safetensors"), &moments(trainer, &temporary)?)?;
     let mut sha256 = BTreeMap::new();
-    for name in SUMMED {
+    for name in SUMMED.into_iter().filter(|name| temporary.join(name).exists()) {
         sha256.insert(name.to_owned(), checksum(&temporary.join(name))?);
     }
     let state = TrainerState {
@@ -128,8 +128,8 @@ pub fn verify(path: &Path) -> Result<TrainerState> {
     let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
     let state: TrainerState =
         serde_json::from_str(&text).map_err(|error| Error::checkpoint(path, error))?;
-    for name in SUMMED {
-        if state.sha256.get(name) != Some(&checksum(&path.join(name))?) {
+    for (name, sum) in &state.sha256 {
+        if *sum != checksum(&path.join(name))? {
             return Err(Error::checkpoint(path, format!("the checksum of {name} does not hold")));
         }
     }
@@ -158,12 +158,6 @@ pub fn latest(
 /// # Errors
 /// [`Error::Checkpoint`] when it is of another shape, or whatever reading it ran into.
 pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> Result<()> {
-    let saved = LanguageModel::load(path)?;
-    let (got, want) = (saved.engine().params().len(), trainer.policy.engine().params().len());
-    if got != want {
-        let problem = format!("the model has {got} parameters, the run {want}");
-        return Err(Error::checkpoint(path, problem));
-    }
     let file = path.join("trainer/optimizer.safetensors");
     let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
     let tensors =
@@ -181,7 +175,6 @@ pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> 
     trainer.bad_updates = state.bad_updates;
     trainer.curriculum.restore(&state.curriculum)?;
     trainer.sampler.restore(&state.sampler)?;
-    let saved = saved.engine().params();
-    trainer.policy.engine_mut().update_params(&mut |_, params| params.copy_from_slice(saved));
+    trainer.policy.restore(path)?;
     Ok(())
 }

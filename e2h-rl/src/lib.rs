@@ -27,4 +27,4 @@ pub use report::{StepReport, UpdateStats};
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
 pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder};
 pub use sft::{SftConfig, train_on_play};
-pub use trainer::Trainer;
+pub use trainer::{Reference, Trainer};

@@ -30,12 +30,22 @@ use crate::{Error, Result};
 /// Updates in a row that may fail before the run gives up.
 const MAX_BAD_UPDATES: u32 = 5;
 
+/// The policy that the KL term compares with.
+pub enum Reference {
+    /// There is no KL term.
+    None,
+    /// The policy itself with its adapter off: no extra memory.
+    AdapterOff,
+    /// A model of its own.
+    Model(Box<dyn Engine>),
+}
+
 /// Everything that a run trains with.
 pub struct Trainer<'a> {
     /// The policy.
     pub policy: LanguageModel,
-    /// The frozen starting policy, kept where the loss has a KL term.
-    pub reference: Option<Box<dyn Engine>>,
+    /// What the loss's KL term compares with.
+    pub reference: Reference,
     /// Optimiser state.
     pub optimizer: AdamW,
     /// The rule that gives levels their probabilities.
@@ -119,11 +129,15 @@ impl<'a> Trainer<'a> {
         }
         stats.update_tokens = batch.n_rows();
         let groups = batch.groups();
+        let budget = self.config.token_budget;
         let reference = match &self.reference {
-            Some(model) => Some(model.token_stats(&groups, self.config.token_budget)?),
-            None => None,
+            Reference::Model(model) => Some(model.token_stats(&groups, budget)?),
+            Reference::AdapterOff => Some(self.policy.engine().base_token_stats(&groups, budget)?),
+            Reference::None => None,
         };
         for iteration in 0..self.config.num_iterations {
+            let dropout = self.seed.stream("dropout", &[step, iteration as u64]);
+            self.policy.engine_mut().set_dropout_stream(dropout);
             let mut grads = vec![0.0; self.policy.engine().params().len()];
             let pass = Mutex::new(PassStats::default());
             let engine = self.policy.engine();

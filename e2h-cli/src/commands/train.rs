@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
-use e2h_model::{AdamW, LanguageModel};
-use e2h_rl::{EvalReport, Run, RunEnd, RunFolder, Trainer, held_out, training_pools};
+use e2h_model::{AdamW, Adapter, LanguageModel};
+use e2h_rl::{EvalReport, Reference, Run, RunEnd, RunFolder, Trainer, held_out, training_pools};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let start = Instant::now();
     let task = config.task.clone().task().map_err(first_problem)?;
     let Placed { policy, place } = policy::place(&config.model)?;
+    let policy = with_fresh_adapter(policy, &config);
     let problems = Problems::new(&config, task.as_ref())?;
     check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
     let folder = match begun {
@@ -75,6 +76,18 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
             ));
             Ok(())
         }
+    }
+}
+
+/// Puts a fresh adapter beside the weights where the configuration asks for one; the base's own is trained on.
+fn with_fresh_adapter(policy: LanguageModel, config: &Config) -> LanguageModel {
+    match &config.model.lora {
+        Some(lora) if policy.engine().adapter().is_none() => {
+            let mut rng = RootSeed(config.seed).stream("lora", &[]);
+            let adapter = Adapter::new(lora.clone(), policy.engine().config(), &mut rng);
+            policy.with_adapter(adapter, &config.model.base)
+        }
+        _ => policy,
     }
 }
 
@@ -134,8 +147,9 @@ impl Problems {
         let sampler = LevelSampler::new(seed, &sizes, config.data.picking);
         let curriculum = config.schedule.build(self.pools.len(), config.train.steps);
         let reference = match config.train.kl_beta > 0.0 {
-            true => Some(policy::place(&config.model)?.policy.into_engine()),
-            false => None,
+            false => Reference::None,
+            true if policy.engine().adapter().is_some() => Reference::AdapterOff,
+            true => Reference::Model(policy::place(&config.model)?.policy.into_engine()),
         };
         Ok(Trainer {
             reference,
@@ -221,9 +235,16 @@ fn start_card(
             },
         )
         .collect();
+    let trained = match policy.engine().adapter() {
+        Some(adapter) => {
+            let n = adapter.params().len() as f64 / 1e6;
+            format!(" and an adapter of rank {} with {n:.2} M", adapter.config().rank)
+        }
+        None => String::new(),
+    };
     say(&format!(
         "task      {}: {}\n\
-         model     {}: {:.2} M parameters, {place}\n\
+         model     {}: {:.2} M parameters{trained}, {place}\n\
          schedule  {} over {} steps\n\
          step      {} prompts x {} rollouts, up to {} tokens each; learning rate {:e}\n\
          seed      {}\n\
@@ -231,7 +252,7 @@ fn start_card(
         task.name(),
         levels.join(", "),
         config.model.base,
-        policy.engine().params().len() as f64 / 1e6,
+        policy.engine().weights().len() as f64 / 1e6,
         config.schedule.kind.name(),
         train.steps,
         train.prompts,

@@ -168,3 +168,35 @@ fn a_damaged_checkpoint_is_passed_over() {
     let whole = lines(&folder.path().join("whole/metrics.jsonl"));
     assert_eq!(lines(&run.join("metrics.jsonl")), whole);
 }
+
+#[test]
+fn an_adapter_is_trained_saved_for_peft_and_taken_up_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lora = ["--set", "model.lora.rank=4", "--set", "train.kl_beta=0.01"];
+    let args = |extra: &[&'static str]| train_args(&[&lora[..], extra].concat());
+    ok(folder.path(), &args(&["--run-dir", "whole"]));
+    ok(folder.path(), &args(&["--run-dir", "half", "--set", "run.keep_last=9"]));
+    let checkpoint = folder.path().join("half/checkpoints/step-6");
+    assert!(!checkpoint.join("model.safetensors").exists());
+    let config = fs::read_to_string(checkpoint.join("adapter_config.json")).expect("a config");
+    let config = json(&config);
+    assert_eq!(config["r"], 4);
+    assert_eq!(config["base_model_name_or_path"], "embedded:countdown-nano");
+    // Go back to step 2, and on from there.
+    for step in ["step-4", "step-6"] {
+        fs::remove_dir_all(folder.path().join("half/checkpoints").join(step)).expect("removed");
+    }
+    let resumed = e2h(folder.path(), &["train", "--quiet", "--resume", "half"]);
+    assert!(resumed.stderr.contains("resumed after 2 steps"), "{}", resumed.stderr);
+    for name in ["metrics.jsonl", "samples.jsonl", "eval.jsonl"] {
+        let of = |run: &str| lines(&folder.path().join(run).join(name));
+        assert_eq!(of("half"), of("whole"), "{name}");
+    }
+    let adapter = |run: &str| {
+        fs::read(folder.path().join(run).join("checkpoints/step-6/adapter_model.safetensors"))
+    };
+    assert_eq!(adapter("half").expect("an adapter"), adapter("whole").expect("an adapter"));
+    let summary = fs::read_to_string(folder.path().join("whole/summary.json")).expect("a summary");
+    let report = json(&ok(folder.path(), &["eval", "whole", "--json"]));
+    assert_eq!(report["train_mean"], json(&summary)["train_mean"]);
+}

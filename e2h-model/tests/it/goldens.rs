@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use e2h_core::{GenerateRequest, RootSeed, Sampling, TokenId};
-use e2h_model::{BurnDecoder, Engine, Group, Model, Precision, TokenGrads, TokenStats, device};
+use e2h_model::{
+    Adapter, BurnDecoder, Engine, Group, Model, Precision, TokenGrads, TokenStats, device,
+};
 use safetensors::SafeTensors;
 
 const MODELS: [&str; 5] = ["qwen2", "llama3", "smollm2", "llama-untied", "qwen3"];
@@ -109,7 +111,13 @@ fn check_stats(engine: &dyn Engine, expected: &Expected, budget: usize, name: &s
     }
 }
 
-fn check_gradients(engine: &dyn Engine, expected: &Expected, budget: usize, name: &str) {
+fn check_gradients(
+    engine: &dyn Engine,
+    expected: &Expected,
+    budget: usize,
+    name: &str,
+    prefix: &str,
+) {
     let rows = expected.rows();
     let n_targets = rows.iter().map(|row| row.len() - 1).sum::<usize>() as f32;
     let mut grads = vec![0.0; engine.params().len()];
@@ -118,8 +126,8 @@ fn check_gradients(engine: &dyn Engine, expected: &Expected, budget: usize, name
         d_entropies: vec![0.0; stats.logprobs.len()],
     };
     engine.backward(&groups(&rows), budget, &mut grads, &loss).expect("valid tokens");
-    for tensor in expected.names().iter().filter_map(|name| name.strip_prefix("grad.")) {
-        let want = expected.floats(&format!("grad.{tensor}"));
+    for tensor in expected.names().iter().filter_map(|name| name.strip_prefix(prefix)) {
+        let want = expected.floats(&format!("{prefix}{tensor}"));
         let spec = engine.layout().get(tensor).expect(tensor);
         let worst = largest_difference(&grads[spec.range.clone()], &want);
         let scale = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
@@ -166,12 +174,71 @@ fn gradients_equal_the_goldens_however_the_batch_is_cut() {
         let expected = Expected::read(&folder);
         for (budget, threads) in [(1, 2), (10_000, 1)] {
             let model = Model::load(folder.as_path()).expect("loadable");
-            check_gradients(&model.with_threads(threads), &expected, budget, name);
+            check_gradients(&model.with_threads(threads), &expected, budget, name, "grad.");
         }
         for (budget, checkpointing) in [(1, false), (60, true), (10_000, false)] {
             let decoder = burn(&folder).with_gradient_checkpointing(checkpointing);
-            check_gradients(&decoder, &expected, budget, name);
+            check_gradients(&decoder, &expected, budget, name, "grad.");
         }
+    }
+}
+
+/// Log-probs of every row's tokens after its first, from golden logits. `[4, 37, V]`
+fn logprobs_of_logits(expected: &Expected, name: &str) -> Vec<Vec<f32>> {
+    let rows = expected.rows();
+    let logits = expected.floats(name);
+    let v = logits.len() / (4 * 37);
+    let logprob = |row: usize, place: usize, target: TokenId| {
+        let start = (row * 37 + place) * v;
+        let logits = &logits[start..start + v];
+        let total: f64 = logits.iter().map(|z| f64::from(*z).exp()).sum();
+        (f64::from(logits[target as usize]) - total.ln()) as f32
+    };
+    let of_row = |(index, row): (usize, &Vec<TokenId>)| {
+        let first = 37 - row.len();
+        (1..row.len()).map(|i| logprob(index, first + i - 1, row[i])).collect()
+    };
+    rows.iter().enumerate().map(of_row).collect()
+}
+
+/// Log-probs, loss and gradients with the golden adapter; and that adapter off and merged are what they say.
+fn check_adapter(engine: &mut dyn Engine, folder: &Path, name: &str) {
+    let expected = Expected::read(folder);
+    let rows = expected.rows();
+    let adapter = Adapter::load(folder.join("adapter").as_path(), engine.config());
+    engine.set_adapter(Some(adapter.expect("a golden adapter loads")));
+    let want = logprobs_of_logits(&expected, "lora_logits");
+    let n_targets = want.iter().map(Vec::len).sum::<usize>() as f32;
+    let compare = |got: &[(Vec<f32>, Vec<f32>)], want: &[Vec<f32>], what: &str| {
+        for (got, want) in got.iter().zip(want) {
+            let worst = largest_difference(&got.0, want);
+            assert!(worst < 1e-4, "{name}: log-probs {what} are off by {worst}");
+        }
+    };
+    for budget in [1, 10_000] {
+        let stats = engine.token_stats(&groups(&rows), budget).expect("valid tokens");
+        compare(&stats, &want, "with the adapter");
+        let loss = -stats.iter().flat_map(|s| &s.0).sum::<f32>() / n_targets;
+        let want_loss = expected.floats("lora_loss")[0];
+        assert!((loss - want_loss).abs() < 1e-4, "{name}: loss {loss}, not {want_loss}");
+        let base = engine.base_token_stats(&groups(&rows), budget).expect("valid tokens");
+        compare(&base, &expected.of_targets("logprobs", 36), "with the adapter off");
+    }
+    check_gradients(engine, &expected, 30, name, "lora_grad.");
+    let adapter = engine.merge_adapter().expect("there is one");
+    let merged = engine.token_stats(&groups(&rows), 100).expect("valid tokens");
+    compare(&merged, &want, "after merging");
+    engine.unmerge_adapter(adapter);
+    let unmerged = engine.base_token_stats(&groups(&rows), 100).expect("valid tokens");
+    compare(&unmerged, &expected.of_targets("logprobs", 36), "after unmerging");
+}
+
+#[test]
+fn adapters_of_peft_give_the_goldens_in_both_engines() {
+    for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
+        let mut model = Model::load(folder.as_path()).expect("loadable");
+        check_adapter(&mut model, &folder, &format!("{name}, fused"));
+        check_adapter(&mut burn(&folder), &folder, &format!("{name}, burn"));
     }
 }
 

@@ -2,3 +2,4 @@
 
 mod burn_engine;
 mod goldens;
+mod lora;
