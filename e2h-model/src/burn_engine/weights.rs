@@ -5,6 +5,8 @@
 //! - Matrices are `[out, in]`, as in checkpoints. They and the biases have the engine's precision; norm
 //!   weights and an adapter's factors are f32 always.
 
+#![expect(non_snake_case, reason = "fields carry the checkpoint's names")]
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
 
@@ -55,7 +57,6 @@ pub(crate) struct Mlp {
 
 /// A matrix, with or without bias; the embedding and the head are matrices too.
 #[derive(Module, Debug)]
-#[expect(non_snake_case, reason = "the checkpoint's names")]
 pub(crate) struct Linear {
     /// `[out, in]`
     pub weight: Param<Tensor<2>>,
