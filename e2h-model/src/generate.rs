@@ -82,14 +82,68 @@ pub(crate) fn in_request_order(
     results.into_iter().map(|group| group.into_iter().flatten().collect()).collect()
 }
 
-/// Why a completion ends after `tokens`, or `None` when it goes on.
-pub(crate) fn finish_reason(
+/// A completion that is still growing, in either engine.
+pub(crate) struct Growing {
+    request: usize,
+    sample: usize,
+    rng: Stream,
+    pub tokens: Vec<TokenId>,
+    logprobs: Vec<f32>,
+}
+
+impl Growing {
+    /// The samples of the request at `index`, before their first tokens.
+    pub(crate) fn of_request(
+        index: usize,
+        request: &GenerateRequest,
+    ) -> impl Iterator<Item = Self> + '_ {
+        let streams = request.streams.iter().enumerate();
+        streams.map(move |(sample, rng)| Self {
+            request: index,
+            sample,
+            rng: rng.clone(),
+            tokens: Vec::new(),
+            logprobs: Vec::new(),
+        })
+    }
+
+    /// Draws the next token.
+    pub(crate) fn draw(&mut self, sampler: &mut Sampler, logits: &[f32], sampling: &Sampling) {
+        let (token, logprob) = sampler.draw(logits, sampling, &mut self.rng);
+        self.tokens.push(token);
+        self.logprobs.push(logprob);
+    }
+
+    /// The token that was drawn last.
+    pub(crate) fn last(&self) -> TokenId {
+        self.tokens[self.tokens.len() - 1]
+    }
+
+    /// Why the completion ends here, or `None` when it goes on.
+    fn finish(&self, stop: &dyn StopRule, sampling: &Sampling) -> Option<FinishReason> {
+        let full = self.tokens.len() >= sampling.max_tokens;
+        stop.stop(&self.tokens).or(full.then_some(FinishReason::Length))
+    }
+}
+
+/// Moves finished samples out of `active` and into `done`; `part` takes a sample apart, and sees each that ends.
+pub(crate) fn retire<T>(
+    active: &mut Vec<T>,
+    done: &mut Vec<Done>,
     stop: &dyn StopRule,
     sampling: &Sampling,
-    tokens: &[TokenId],
-) -> Option<FinishReason> {
-    let full = tokens.len() >= sampling.max_tokens;
-    stop.stop(tokens).or(full.then_some(FinishReason::Length))
+    growing: impl Fn(&T) -> &Growing,
+    mut part: impl FnMut(T) -> Growing,
+) {
+    let mut index = 0;
+    while index < active.len() {
+        let Some(finish) = growing(&active[index]).finish(stop, sampling) else {
+            index += 1;
+            continue;
+        };
+        let Growing { request, sample, tokens, logprobs, .. } = part(active.swap_remove(index));
+        done.push((request, sample, Generation { tokens, logprobs, finish }));
+    }
 }
 
 struct Engine<'a> {
@@ -104,15 +158,11 @@ struct Engine<'a> {
 /// A finished sample: request, sample, completion.
 pub(crate) type Done = (usize, usize, Generation);
 
-/// A sample that is still growing.
+/// A sample in a worker's batch.
 struct Active {
-    request: usize,
-    sample: usize,
+    growing: Growing,
     prompt: usize,
-    rng: Stream,
     own: KvCache,
-    tokens: Vec<TokenId>,
-    logprobs: Vec<f32>,
 }
 
 /// A prompt's cache and how many samples still need it.
@@ -180,20 +230,11 @@ impl Engine<'_> {
             prompt.cache.reset(shape, segment.len);
             prompt.cache.store_segment(shape, &worker.workspace, segment);
             prompt.users = self.requests[index].streams.len();
-            for (sample, stream) in self.requests[index].streams.iter().enumerate() {
+            for mut growing in Growing::of_request(index, &self.requests[index]) {
                 let mut own = worker.spare.pop().unwrap_or_default();
                 own.reset(shape, self.sampling.max_tokens);
-                let mut active = Active {
-                    request: index,
-                    sample,
-                    prompt: slot,
-                    rng: stream.clone(),
-                    own,
-                    tokens: Vec::new(),
-                    logprobs: Vec::new(),
-                };
-                active.draw(&mut worker.sampler, &logits, self.sampling);
-                worker.active.push(active);
+                growing.draw(&mut worker.sampler, &logits, self.sampling);
+                worker.active.push(Active { growing, prompt: slot, own });
             }
         }
         self.retire(worker);
@@ -205,7 +246,7 @@ impl Engine<'_> {
             .active
             .iter_mut()
             .map(|active| Row {
-                token: active.tokens[active.tokens.len() - 1],
+                token: active.growing.last(),
                 prompt: &worker.prompts[active.prompt].cache,
                 own: &mut active.own,
             })
@@ -213,34 +254,26 @@ impl Engine<'_> {
         worker.decode.step(&self.model.shape, self.model.plain(), &mut rows);
         let v = self.model.config().vocab_size;
         for (active, logits) in worker.active.iter_mut().zip(worker.decode.logits.chunks_exact(v)) {
-            active.draw(&mut worker.sampler, logits, self.sampling);
+            active.growing.draw(&mut worker.sampler, logits, self.sampling);
         }
         self.retire(worker);
     }
 
     /// Moves finished samples out of the batch.
     fn retire(&self, worker: &mut Worker) {
-        let mut index = 0;
-        while index < worker.active.len() {
-            let tokens = &worker.active[index].tokens;
-            let Some(finish) = finish_reason(self.stop, self.sampling, tokens) else {
-                index += 1;
-                continue;
-            };
-            let ended = worker.active.swap_remove(index);
-            worker.prompts[ended.prompt].users -= 1;
-            worker.spare.push(ended.own);
-            let generation = Generation { tokens: ended.tokens, logprobs: ended.logprobs, finish };
-            worker.done.push((ended.request, ended.sample, generation));
-        }
-    }
-}
-
-impl Active {
-    fn draw(&mut self, sampler: &mut Sampler, logits: &[f32], sampling: &Sampling) {
-        let (token, logprob) = sampler.draw(logits, sampling, &mut self.rng);
-        self.tokens.push(token);
-        self.logprobs.push(logprob);
+        let Worker { active, done, prompts, spare, .. } = worker;
+        retire(
+            active,
+            done,
+            self.stop,
+            self.sampling,
+            |active| &active.growing,
+            |ended| {
+                prompts[ended.prompt].users -= 1;
+                spare.push(ended.own);
+                ended.growing
+            },
+        );
     }
 }
 

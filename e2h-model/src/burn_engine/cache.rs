@@ -1,7 +1,7 @@
 //! Keys and values of the sequences that are being decoded.
 //!
-//! Prompts end at the same slot of every row, so that one assignment stores a step's keys for all rows. Room
-//! for new tokens is made [`BLOCK`] slots at a time; within a block a token is written in place.
+//! All rows end at the same slot, so that one assignment stores a step's keys for all of them; a row that joins later
+//! has its prompt moved there. Room for new tokens is made [`BLOCK`] slots at a time; within a block a token is written in place.
 //!
 //! # Invariants
 //! - A row attends to its own prompt and its own tokens: the slots before its prompt and those not yet written
@@ -89,14 +89,46 @@ impl KvCache {
         self.used += 1;
     }
 
-    /// Keeps the given rows, in their order.
-    pub(crate) fn keep_rows(&mut self, rows: &Tensor<1, Int>) {
+    /// Keeps the given rows, in their order, and the last `slots` slots in use: no kept row has more.
+    pub(crate) fn keep_rows(&mut self, rows: &Tensor<1, Int>, slots: usize) {
+        let used = self.used - slots.min(self.used)..self.used;
         for layer in &mut self.layers {
-            layer.keys.inplace(|x| x.select(0, rows.clone()));
-            layer.values.inplace(|x| x.select(0, rows.clone()));
+            layer.keys.inplace(|x| x.slice_dim(2, used.clone()).select(0, rows.clone()));
+            layer.values.inplace(|x| x.slice_dim(2, used.clone()).select(0, rows.clone()));
         }
-        self.mask.inplace(|x| x.select(0, rows.clone()));
+        self.mask.inplace(|x| x.slice_dim(3, used.clone()).select(0, rows.clone()));
+        self.used = used.len();
+        self.capacity = used.len();
     }
+
+    /// The rows of `self`, then those of `other`; neither may have slots that are not in use.
+    pub(crate) fn join(self, other: Self) -> Self {
+        let width = self.used.max(other.used);
+        let both = |a, b, dim, fill| {
+            Tensor::cat(vec![pad_front(a, dim, width, fill), pad_front(b, dim, width, fill)], 0)
+        };
+        let layers = self.layers.into_iter().zip(other.layers).map(|(a, b)| LayerCache {
+            keys: both(a.keys, b.keys, 2, 0.0),
+            values: both(a.values, b.values, 2, 0.0),
+        });
+        Self {
+            layers: layers.collect(),
+            mask: both(self.mask, other.mask, 3, MASKED),
+            used: width,
+            capacity: width,
+        }
+    }
+}
+
+/// `x` with `size` slots on axis `dim`, the new ones before the old and set to `fill`.
+fn pad_front(x: Tensor<4>, dim: usize, size: usize, fill: f32) -> Tensor<4> {
+    let mut dims = x.dims();
+    if dims[dim] == size {
+        return x;
+    }
+    dims[dim] = size - dims[dim];
+    let front = Tensor::full(dims, fill, (&x.device(), x.dtype()));
+    Tensor::cat(vec![front, x], dim)
 }
 
 /// `x` with `size` slots on axis `dim`, the new ones set to `fill`.

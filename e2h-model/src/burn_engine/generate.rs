@@ -1,16 +1,15 @@
 //! Batched generation on burn tensors.
 //!
-//! Requests are taken in waves of at most [`MAX_ROWS`] samples, of about the same prompt length. A wave's
-//! prompts are computed once each; their keys and values are then copied to every sample. Each step reads the
-//! logits once and draws on the host.
+//! Requests wait in a queue, longest prompts first. Their prompts are computed once each; keys and values are then
+//! copied to every sample. Samples that finish leave the batch and waiting prompts take their places, a quarter of
+//! the batch at a time: each exchange copies the cache. Each step reads the logits once and draws on the host.
 //!
-//! # Deviations
-//! - A wave ends with its longest completion before the next one starts: samples that finish leave the batch,
-//!   but no waiting prompt takes their place.
+//! # Source
+//! Continuous batching is Orca's (Yu et al. 2022).
 
 use std::cmp::Reverse;
 
-use e2h_core::{GenerateRequest, Generation, Sampling, Stream, TokenId};
+use e2h_core::{GenerateRequest, Generation, Sampling, TokenId};
 
 use super::BurnDecoder;
 use super::cache::KvCache;
@@ -19,26 +18,25 @@ use super::forward::{Causal, forward};
 use super::tensors::ints;
 use crate::Result;
 use crate::batch::check_tokens;
-use crate::generate::{Done, StopRule, finish_reason, in_request_order};
+use crate::generate::{Done, Growing, StopRule, in_request_order, retire};
 use crate::sampler::Sampler;
 
 /// Most samples that are decoded at a time, unless a single request has more.
 const MAX_ROWS: usize = 256;
 
-/// A sample that is still growing.
+/// A sample in the batch.
 struct Active {
-    request: usize,
-    sample: usize,
+    growing: Growing,
     /// Its row of the cache.
     row: usize,
     n_prompt: usize,
-    rng: Stream,
-    tokens: Vec<TokenId>,
-    logprobs: Vec<f32>,
 }
 
-/// The samples that are decoded together.
-struct Wave<'a> {
+/// The samples that are decoded together, and the requests that wait.
+struct Batch<'a> {
+    requests: &'a [GenerateRequest],
+    /// Indices of the requests that wait, the next one last.
+    queue: Vec<usize>,
     sampling: &'a Sampling,
     stop: &'a dyn StopRule,
     sampler: Sampler,
@@ -62,50 +60,69 @@ impl BurnDecoder {
         for request in &requests {
             check_tokens(&self.config, &request.prompt, sampling.max_tokens)?;
         }
-        let mut wave = Wave {
+        let mut batch = Batch {
+            requests: &requests,
+            queue: queue(&requests),
             sampling,
             stop,
             sampler: Sampler::default(),
             active: Vec::new(),
             done: Vec::new(),
         };
-        for indices in waves(&requests) {
-            self.decode(&mut wave, &requests, &indices)?;
+        let mut cache = None;
+        let mut n_rows = 0;
+        loop {
+            // Rows of finished samples are computed until they are worth a copy of the others.
+            if batch.active.len() * 4 <= n_rows * 3 {
+                cache = self.exchange(&mut batch, cache)?;
+                n_rows = batch.active.len();
+            }
+            match &mut cache {
+                Some(cache) if n_rows > 0 => {
+                    cache.open_slot();
+                    let logits = self.step(&batch, cache, n_rows)?;
+                    batch.draw(&logits, self.config.vocab_size);
+                    batch.retire();
+                }
+                _ if batch.queue.is_empty() => break,
+                _ => {}
+            }
         }
-        Ok(in_request_order(&requests, wave.done))
+        let done = batch.done;
+        Ok(in_request_order(&requests, done))
     }
 
-    /// Generates the completions of the requests at `indices`.
-    fn decode(
-        &self,
-        wave: &mut Wave<'_>,
-        requests: &[GenerateRequest],
-        indices: &[usize],
-    ) -> Result<()> {
-        let mut cache = self.prefill(wave, requests, indices)?;
-        let mut n_rows = wave.active.len();
-        wave.retire();
-        while !wave.active.is_empty() {
-            // Rows of finished samples are computed until they are worth a copy of the others.
-            if wave.active.len() * 4 <= n_rows * 3 {
-                n_rows = wave.active.len();
-                cache.keep_rows(&ints(&wave.take_rows(), &self.device));
+    /// Drops the rows of finished samples, and takes in waiting requests.
+    fn exchange(&self, batch: &mut Batch<'_>, cache: Option<KvCache>) -> Result<Option<KvCache>> {
+        let kept = match cache {
+            Some(mut cache) if !batch.active.is_empty() => {
+                let longest = batch.active.iter().map(Active::n_slots).max().unwrap_or(0);
+                cache.keep_rows(&ints(&batch.take_rows(), &self.device), longest);
+                Some(cache)
             }
-            cache.open_slot();
-            let logits = self.step(wave, &mut cache, n_rows)?;
-            wave.draw(&logits, self.config.vocab_size);
-            wave.retire();
+            _ => None,
+        };
+        let indices = batch.admit();
+        if indices.is_empty() {
+            return Ok(kept);
         }
-        Ok(())
+        let fresh = self.prefill(batch, &indices)?;
+        let mut cache = match kept {
+            Some(kept) => kept.join(fresh),
+            None => fresh,
+        };
+        let before = batch.active.len();
+        batch.retire();
+        if batch.active.len() < before && !batch.active.is_empty() {
+            let longest = batch.active.iter().map(Active::n_slots).max().unwrap_or(0);
+            cache.keep_rows(&ints(&batch.take_rows(), &self.device), longest);
+        }
+        Ok(Some(cache))
     }
 
     /// Computes the prompts, and draws the first token of every sample.
-    fn prefill(
-        &self,
-        wave: &mut Wave<'_>,
-        requests: &[GenerateRequest],
-        indices: &[usize],
-    ) -> Result<KvCache> {
+    fn prefill(&self, batch: &mut Batch<'_>, indices: &[usize]) -> Result<KvCache> {
+        let requests = batch.requests;
         let prompts: Vec<&[TokenId]> =
             indices.iter().map(|i| requests[*i].prompt.as_slice()).collect();
         let lens: Vec<usize> = prompts.iter().map(|prompt| prompt.len()).collect();
@@ -125,37 +142,27 @@ impl BurnDecoder {
         let hidden = hidden.select(0, ints(&ends, &self.device)); // [P, C]
         let logits = read(hidden.matmul(self.head_weight().transpose()))?;
 
+        let v = self.config.vocab_size;
         let mut owners = Vec::new();
         for (prompt, &request) in indices.iter().enumerate() {
-            for (sample, rng) in requests[request].streams.iter().enumerate() {
-                wave.active.push(Active {
-                    request,
-                    sample,
-                    row: owners.len(),
-                    n_prompt: lens[prompt],
-                    rng: rng.clone(),
-                    tokens: Vec::new(),
-                    logprobs: Vec::new(),
-                });
+            let logits = &logits[prompt * v..(prompt + 1) * v];
+            for mut growing in Growing::of_request(request, &requests[request]) {
+                growing.draw(&mut batch.sampler, logits, batch.sampling);
+                let row = batch.active.len();
+                batch.active.push(Active { growing, row, n_prompt: lens[prompt] });
                 owners.push(prompt);
             }
-        }
-        let v = self.config.vocab_size;
-        for (active, owner) in wave.active.iter_mut().zip(&owners) {
-            let logits = &logits[owner * v..(owner + 1) * v];
-            active.draw(&mut wave.sampler, logits, wave.sampling);
         }
         let kept = attention.kept.take().unwrap_or_default();
         Ok(KvCache::from_prompts(kept, &lens, &owners, &self.device))
     }
 
     /// Takes in the last token of every row; returns the logits of the next. `[n_rows, V]`
-    fn step(&self, wave: &Wave<'_>, cache: &mut KvCache, n_rows: usize) -> Result<Vec<f32>> {
+    fn step(&self, batch: &Batch<'_>, cache: &mut KvCache, n_rows: usize) -> Result<Vec<f32>> {
         let (mut tokens, mut positions) = (vec![0; n_rows], vec![0; n_rows]);
-        for active in &wave.active {
-            let n = active.tokens.len();
-            tokens[active.row] = active.tokens[n - 1] as i32;
-            positions[active.row] = (active.n_prompt + n - 1) as i32;
+        for active in &batch.active {
+            tokens[active.row] = active.growing.last() as i32;
+            positions[active.row] = active.n_slots() as i32;
         }
         let tokens = ints(&tokens, &self.device).reshape([n_rows, 1]);
         let angles = self.rotary.at(ints(&positions, &self.device));
@@ -164,50 +171,44 @@ impl BurnDecoder {
     }
 }
 
-/// Splits requests into waves of at most [`MAX_ROWS`] samples, longest prompts first.
-fn waves(requests: &[GenerateRequest]) -> Vec<Vec<usize>> {
+/// The requests that ask for samples, the longest prompt last: it is taken first.
+fn queue(requests: &[GenerateRequest]) -> Vec<usize> {
     let mut order: Vec<usize> =
         (0..requests.len()).filter(|i| !requests[*i].streams.is_empty()).collect();
-    order.sort_by_key(|i| Reverse(requests[*i].prompt.len()));
-    let mut waves: Vec<Vec<usize>> = Vec::new();
-    let mut rows = usize::MAX;
-    for index in order {
-        let n = requests[index].streams.len();
-        if rows.saturating_add(n) > MAX_ROWS {
-            waves.push(Vec::new());
-            rows = 0;
-        }
-        rows += n;
-        if let Some(wave) = waves.last_mut() {
-            wave.push(index);
-        }
-    }
-    waves
+    order.sort_by_key(|i| (requests[*i].prompt.len(), Reverse(*i)));
+    order
 }
 
-impl Wave<'_> {
+impl Batch<'_> {
+    /// Takes requests from the queue while there is room; at least one when the batch is empty.
+    fn admit(&mut self) -> Vec<usize> {
+        let mut rows = self.active.len();
+        let mut taken = Vec::new();
+        while let Some(&index) = self.queue.last() {
+            let n = self.requests[index].streams.len();
+            if rows > 0 && rows + n > MAX_ROWS {
+                break;
+            }
+            rows += n;
+            taken.push(index);
+            self.queue.pop();
+        }
+        taken
+    }
+
     /// Draws the next token of every sample. `logits: [n_rows, V]`
     fn draw(&mut self, logits: &[f32], vocab_size: usize) {
         for active in &mut self.active {
             let start = active.row * vocab_size;
             let logits = &logits[start..start + vocab_size];
-            active.draw(&mut self.sampler, logits, self.sampling);
+            active.growing.draw(&mut self.sampler, logits, self.sampling);
         }
     }
 
     /// Moves finished samples out of the batch.
     fn retire(&mut self) {
-        let mut index = 0;
-        while index < self.active.len() {
-            let tokens = &self.active[index].tokens;
-            let Some(finish) = finish_reason(self.stop, self.sampling, tokens) else {
-                index += 1;
-                continue;
-            };
-            let ended = self.active.swap_remove(index);
-            let generation = Generation { tokens: ended.tokens, logprobs: ended.logprobs, finish };
-            self.done.push((ended.request, ended.sample, generation));
-        }
+        let (active, done) = (&mut self.active, &mut self.done);
+        retire(active, done, self.stop, self.sampling, |a| &a.growing, |ended| ended.growing);
     }
 
     /// The rows that are still in use; numbers them anew, without gaps.
@@ -221,9 +222,8 @@ impl Wave<'_> {
 }
 
 impl Active {
-    fn draw(&mut self, sampler: &mut Sampler, logits: &[f32], sampling: &Sampling) {
-        let (token, logprob) = sampler.draw(logits, sampling, &mut self.rng);
-        self.tokens.push(token);
-        self.logprobs.push(logprob);
+    /// Slots of the cache that are in use: the prompt, and all tokens but the last, which is yet to be taken in.
+    fn n_slots(&self) -> usize {
+        self.n_prompt + self.growing.tokens.len() - 1
     }
 }
