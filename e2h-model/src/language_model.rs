@@ -403,6 +403,30 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_string_is_found_across_the_borders_of_tokens() {
+        let pieces = ["</s>", "</", "answer", ">", ">.", "<", "/ans", "wer", " 7", "an", "swer>\n"];
+        let vocab: serde_json::Map<String, Value> =
+            pieces.iter().enumerate().map(|(id, piece)| ((*piece).to_owned(), json!(id))).collect();
+        let file = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+            "decoder": {"type": "Fuse"},
+            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "</s>"},
+        });
+        let tokenizer = Tokenizer::from_bytes(file.to_string()).expect("a tokenizer");
+        let template = ChatTemplate::new(PLAIN_TEMPLATE, "", "</s>").expect("a template");
+        let codec = TextCodec::new(tokenizer, template, &["</s>"]).expect("a codec");
+        for split in [&[1, 2, 3][..], &[1, 2, 4], &[5, 6, 7, 3], &[1, 9, 10]] {
+            let tokens: Vec<TokenId> = [&[8; 20], split].concat();
+            for n in 1..tokens.len() {
+                assert_eq!(codec.stop(&tokens[..n]), None, "{split:?} after {n} tokens");
+            }
+            assert_eq!(codec.stop(&tokens), Some(FinishReason::Stop), "{split:?}");
+        }
+        assert_eq!(codec.stop(&[2, 3]), None);
+    }
+
+    #[test]
     fn a_saved_model_folder_loads_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let codec = TextCodec::word_level(&words()).expect("a tokenizer");

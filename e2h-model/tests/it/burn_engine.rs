@@ -206,6 +206,28 @@ fn sampled_completions_use_the_streams_of_the_fused_engine() {
 }
 
 #[test]
+fn prompts_that_wait_for_a_place_have_the_completions_of_the_fused_engine() {
+    let sampling = Sampling { max_tokens: 12, ..Sampling::default().greedy() };
+    let fused = fused(&shapes()[2].1);
+    let burn = burn(&fused, Precision::F32);
+    // More samples than decode at a time, of prompts that get shorter and longer.
+    let requests: Vec<GenerateRequest> = (0..90)
+        .map(|i| GenerateRequest {
+            prompt: tokens(i + 3, 1 + i * 7 % 19),
+            streams: (0..4).map(|j| RootSeed(2).stream("rollout", &[i as u64, j])).collect(),
+        })
+        .collect();
+    let stop = |tokens: &[TokenId]| {
+        (tokens.last().is_some_and(|last| last % 5 == 3)).then_some(FinishReason::Eos)
+    };
+    let expected = fused.generate(requests.clone(), &sampling, &stop).expect("valid tokens");
+    let got = burn.generate(requests, &sampling, &stop).expect("valid tokens");
+    for (got, expected) in got.iter().flatten().zip(expected.iter().flatten()) {
+        assert_eq!((&got.tokens, got.finish), (&expected.tokens, expected.finish));
+    }
+}
+
+#[test]
 fn both_engines_train_to_the_same_weights() {
     let config = shapes()[2].1.clone();
     let mut fused = fused(&config);
