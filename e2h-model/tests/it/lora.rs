@@ -106,7 +106,7 @@ fn engines_agree_on_the_gradient_with_and_without_dropout_however_the_batch_is_c
         assert!(scale > 1e-3);
         for budget in [1, 40] {
             let cut = gradient(&mut fused(&adapter).with_threads(2), budget);
-            assert!(largest_difference(&cut, &expected) < 1e-5 * scale.max(1.0));
+            assert!(largest_difference(&cut, &expected) < 1e-4 * scale);
             let burn = gradient(&mut burn(&adapter), budget);
             let worst = largest_difference(&burn, &expected);
             assert!(worst < 1e-3 * scale, "rank {rank}, dropout {dropout}: {worst} of {scale}");
