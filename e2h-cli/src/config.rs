@@ -348,7 +348,7 @@ pub(crate) fn n_train_levels(task: &dyn Task) -> usize {
 fn schedule_example(kind: Kind) -> ScheduleConfig {
     let all = json!({
         "level": 0, "form": "code", "mu_exp": 0.5, "sigma": 0.5, "min_prob": 0.1,
-        "rows": [[1.0]], "points": [{"step": 0, "probs": [1.0]}], "interpolate": false,
+        "rows": [[1.0]], "file": "table.csv", "points": [{"step": 0, "probs": [1.0]}], "interpolate": false,
         "alpha": 0.5, "tau": 1.0, "eta": 50.0, "beta": 0.5, "window": 300, "w_dro": 1.0,
         "w_sec": 1.0, "w_gaussian": 1.0, "dro_rate": 0.1, "raise": 0.7, "lower": 0.3,
         "gamma": 0.9, "prior_groups": 1.0, "probe": 1.0, "pull": 1.0, "explore": 0.1,

@@ -1,7 +1,7 @@
 //! The trait of a curriculum: which levels a training step draws from.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Level, Result};
 
@@ -95,6 +95,23 @@ impl GroupOutcome {
             self.advantages.iter().map(|a| a.abs()).sum::<f64>() / self.advantages.len() as f64
         }
     }
+
+    /// The group as an entry of a log: `[level, item, n_correct, mean |A|, [rewards]]`.
+    pub fn to_row(&self) -> Value {
+        let mean = self.mean_abs_advantage();
+        json!([self.level, self.item, self.n_correct, mean, self.rewards])
+    }
+
+    /// Reads what [`to_row`](Self::to_row) wrote; `None` for anything else.
+    ///
+    /// The single advantages are not in the log: each is given as their mean absolute value, which is all that the
+    /// rules look at.
+    pub fn from_row(row: &Value) -> Option<Self> {
+        type Row = (Level, u64, u32, f64, Vec<f64>);
+        let (level, item, n_correct, mean, rewards): Row = Row::deserialize(row).ok()?;
+        let advantages = vec![mean; rewards.len()];
+        Some(Self { level, item, rewards, advantages, n_correct })
+    }
 }
 
 /// One prompt slot of a step: which problem of which level's pool.
@@ -122,4 +139,33 @@ pub trait ProblemSampler: Send {
     /// # Errors
     /// [`BadState`](crate::Error::BadState) when the state was saved over other pools.
     fn restore(&mut self, state: &Value) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_keeps_what_rules_look_at() {
+        let group = GroupOutcome {
+            level: Level(2),
+            item: 41,
+            rewards: vec![1.0, 0.1, 0.0, 1.0],
+            advantages: vec![0.9, -0.8, -1.0, 0.9],
+            n_correct: 2,
+        };
+        assert_eq!(group.to_row().to_string(), "[2,41,2,0.9,[1.0,0.1,0.0,1.0]]");
+        let read = GroupOutcome::from_row(&group.to_row()).expect("a row");
+        assert_eq!(read.rewards, group.rewards);
+        assert_eq!((read.level, read.item, read.n_correct), (Level(2), 41, 2));
+        assert!((read.mean_abs_advantage() - group.mean_abs_advantage()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_not_a_row_is_refused() {
+        for text in ["[]", "{}", "[0,1,2,0.5]", "[0,1,2,\"x\",[1]]", "[-1,1,2,0.5,[1]]"] {
+            let row: Value = serde_json::from_str(text).expect("JSON");
+            assert_eq!(GroupOutcome::from_row(&row), None, "{text}");
+        }
+    }
 }

@@ -89,6 +89,13 @@ pub const METRICS: &[Metric] = &[
         "under 0.7 where k matters",
     ),
     metric(
+        "groups/outcomes",
+        "list",
+        "one `[level, item, n_correct, mean absolute advantage, [rewards]]` a group, over its verified rollouts; \
+         what `e2h schedule replay` reads",
+        "",
+    ),
+    metric(
         "rollout/bad_format_frac",
         "1",
         "share of rollouts that break the format",
@@ -102,6 +109,12 @@ pub const METRICS: &[Metric] = &[
     ),
     metric("rollout/truncated_frac", "1", "share of rollouts cut at the token limit", "under 0.1"),
     metric("rollout/mean_tokens", "tokens", "mean completion length", "stable"),
+    metric(
+        "rollout/level_{k}/mean_tokens",
+        "tokens",
+        "mean completion length of the rollouts of level k",
+        "stable",
+    ),
     metric("rollout/tokens", "tokens", "tokens sampled in this step", "stable"),
     metric(
         "loss/policy",

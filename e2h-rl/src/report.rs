@@ -1,6 +1,6 @@
 //! What a training step has to say: one line of `metrics.jsonl`, and samples for `samples.jsonl`.
 
-use e2h_core::{Pick, Rollout, metrics};
+use e2h_core::{GroupOutcome, Pick, Rollout, metrics};
 use serde_json::{Map, Value, json};
 
 use crate::rollout::{PhaseTimes, is_truncated};
@@ -91,6 +91,18 @@ impl StepReport {
             .collect()
     }
 
+    /// What each group came to, as the curriculum saw it.
+    fn outcomes(&self) -> impl Iterator<Item = GroupOutcome> {
+        let groups = self.groups.iter().zip(self.rewards(None)).zip(&self.advantages);
+        self.picks.iter().zip(groups).map(|(pick, ((group, rewards), advantages))| GroupOutcome {
+            level: pick.level,
+            item: pick.item,
+            rewards,
+            advantages: advantages.clone(),
+            n_correct: group.iter().filter(|rollout| rollout.score.is_correct()).count() as u32,
+        })
+    }
+
     /// Mean reward of the verified rollouts of `level`, or of all; `None` for none.
     pub fn mean_reward(&self, level: Option<usize>) -> Option<f64> {
         mean(self.rewards(level).into_iter().flatten())
@@ -131,6 +143,7 @@ impl StepReport {
         let share = |f: &dyn Fn(&Rollout) -> bool| {
             mean(self.rollouts(None).map(|rollout| f64::from(u8::from(f(rollout)))))
         };
+        let length = |rollout: &Rollout| rollout.generation.tokens.len() as f64;
         let mut line = Map::new();
         let mut log = |key: String, value: Value| {
             assert!(metrics::declared(&key), "metric `{key}` is not declared");
@@ -149,8 +162,12 @@ impl StepReport {
                 log(format!("reward/level_{level}/mean"), json!(self.mean_reward(Some(level))));
                 log(format!("accuracy/level_{level}/mean"), json!(self.accuracy(Some(level))));
                 log(format!("groups/level_{level}/zero_variance_frac"), json!(zero));
+                let tokens = mean(self.rollouts(Some(level)).map(length));
+                log(format!("rollout/level_{level}/mean_tokens"), json!(tokens));
             }
         }
+        let outcomes: Vec<Value> = self.outcomes().map(|group| group.to_row()).collect();
+        log("groups/outcomes".into(), json!(outcomes));
         let outcome =
             |name: &'static str| move |rollout: &Rollout| rollout.score.outcome.name() == name;
         let n_rollouts = self.rollouts(None).count();

@@ -87,7 +87,7 @@ fn main() -> Result<()> {
         let hard = ranks(&outcomes, |outcome| outcome.hard.mean);
         let average = ranks(&outcomes, |outcome| outcome.average.mean);
         for (i, outcome) in outcomes.iter().enumerate() {
-            let Outcome { hard, average, zero_variance } = outcome;
+            let Outcome { hard, average, zero_variance, .. } = outcome;
             println!("| {} | {hard} | {average} | {zero_variance} |", names[i]);
             hard_means[i] += hard.mean / families.len() as f64;
             average_means[i] += average.mean / families.len() as f64;

@@ -20,6 +20,8 @@ mod rule;
 pub use filter::{FilterConfig, FilterKind};
 pub use kind::Kind;
 
+use std::path::PathBuf;
+
 use e2h_core::{Curriculum, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,7 +56,10 @@ pub struct ScheduleConfig {
     /// `gaussian`: least probability of a level; left out: `2 / (K (K + 1))`; 0 is the paper's form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_prob: Option<f64>,
-    /// `table`: rows of K probabilities, each for an equal share of the steps. Required.
+    /// `table`: a file with the rows, read where `rows` is left out; relative to the current folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// `table`: rows of K probabilities, each for an equal share of the steps. Required without `file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<Vec<Vec<f64>>>,
     /// `piecewise`: rows of K probabilities with their first step. Required.
@@ -258,6 +263,18 @@ mod tests {
             let text = format!("kind = \"{}\"", kind.name());
             assert_eq!(parse(&text).kind, kind);
         }
+    }
+
+    #[test]
+    fn a_table_is_read_from_its_file() {
+        let path = std::env::temp_dir().join(format!("e2h-rows-{}.csv", std::process::id()));
+        std::fs::write(&path, "1 0 0 0\n0 0 0 1\n").expect("writable");
+        let config = ScheduleConfig { file: Some(path.clone()), ..ScheduleConfig::of(Kind::Table) };
+        let rule = config.build(4, 100).expect("valid");
+        assert_eq!(rule.probs(99), [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(config.validate(3, 100).len(), 2, "both rows are of four levels");
+        std::fs::remove_file(&path).expect("removable");
+        assert_eq!(config.validate(4, 100).len(), 1, "the file is gone");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - [`Sec`], [`AdaRft`], [`Dump`], [`GroupDro`], [`Threshold`] and [`E2hA`] learn from the outcomes of groups.
 //! - [`Filtered`] and [`Floored`] go on top of any of them.
 //! - [`LevelSampler`] draws levels and, within a level, problems without repetition.
+//! - [`read_table`] reads a table of probabilities from a file.
 //! - [`Preview`], [`terminal`], [`svg`] and [`replay()`] show what a rule will do or would have done;
 //!   [`simulate`] tries rules on synthetic learners.
 //!
@@ -33,6 +34,7 @@ mod replay;
 mod sampler;
 pub mod simulate;
 mod state;
+mod table_file;
 
 pub use adaptive::{
     AdaRft, AdaRftConfig, Belief, Dump, DumpConfig, E2hA, E2hAConfig, GroupDro, GroupDroConfig,
@@ -44,5 +46,6 @@ pub use fixed::{CosineForm, Fixed, Point, Shape};
 pub use floor::Floored;
 pub use plot::{svg, terminal};
 pub use preview::{Preview, expected_counts};
-pub use replay::replay;
+pub use replay::{Replay, replay, total_variation};
 pub use sampler::{LevelSampler, Picking, SamplerState};
+pub use table_file::read_table;

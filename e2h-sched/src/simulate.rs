@@ -20,8 +20,9 @@ pub use stats::Interval;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use e2h_core::{Curriculum, GroupOutcome, Pick, ProblemSampler, Result, RootSeed};
+use e2h_core::{Curriculum, Error, GroupOutcome, Pick, ProblemSampler, Result, RootSeed};
 
+use crate::checks::Checks;
 use crate::config::ScheduleConfig;
 use crate::sampler::{LevelSampler, Picking};
 
@@ -45,15 +46,40 @@ pub struct Run {
     pub zero_variance_frac: f64,
 }
 
+impl Budget {
+    /// Every problem of this budget; empty for one that can be run.
+    pub fn problems(&self) -> Vec<Error> {
+        let mut checks = Checks::default();
+        checks.at_least_one("steps", self.steps);
+        checks.at_least_one("prompts", self.prompts as u64);
+        checks.require(self.group_size >= 2, "group_size", self.group_size, "at least 2");
+        checks.into_problems()
+    }
+}
+
 /// One rule on one kind of learner, over seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
+    /// The runs, in the order of the seeds.
+    pub runs: Vec<Run>,
     /// Final pass rate at the hardest level.
     pub hard: Interval,
     /// Final pass rate averaged over the levels.
     pub average: Interval,
     /// Share of groups without variance.
     pub zero_variance: Interval,
+}
+
+impl Run {
+    /// The final pass rate at the hardest level.
+    pub fn hard(&self) -> f64 {
+        self.pass_rates.last().copied().unwrap_or(0.0)
+    }
+
+    /// The final pass rate averaged over the levels.
+    pub fn average(&self) -> f64 {
+        self.pass_rates.iter().sum::<f64>() / self.pass_rates.len().max(1) as f64
+    }
 }
 
 /// Trains one synthetic learner under `rule`.
@@ -66,12 +92,39 @@ pub fn run(
     budget: Budget,
     seed: RootSeed,
 ) -> Result<Run> {
+    watched(rule, learner, budget, seed, &mut |_| {})
+}
+
+/// The probabilities that `rule` gives at each step while a synthetic learner trains under it.
+///
+/// # Errors
+/// Those of [`LevelSampler::draw`].
+pub fn trace(
+    rule: &mut dyn Curriculum,
+    learner: &LearnerConfig,
+    budget: Budget,
+    seed: RootSeed,
+) -> Result<Vec<Vec<f64>>> {
+    let mut probabilities = Vec::new();
+    watched(rule, learner, budget, seed, &mut |probs| probabilities.push(probs))?;
+    Ok(probabilities)
+}
+
+/// [`run`], with the probabilities of each step given to `watch`.
+fn watched(
+    rule: &mut dyn Curriculum,
+    learner: &LearnerConfig,
+    budget: Budget,
+    seed: RootSeed,
+    watch: &mut dyn FnMut(Vec<f64>),
+) -> Result<Run> {
     let mut learner = Learner::new(learner, seed);
     let sizes = vec![learner.items_per_level(); rule.n_levels()];
     let mut sampler = LevelSampler::new(seed, &sizes, Picking::Independent)?;
     let mut rng = seed.stream("simulate/rollouts", &[]);
     let (mut dropped, mut flat, mut total) = (0usize, 0u64, 0u64);
     for step in 0..budget.steps {
+        watch(rule.probs(step));
         let mut picks: Vec<Pick> = Vec::with_capacity(budget.prompts);
         while picks.len() < dropped.min(budget.prompts) {
             match rule.refill(step) {
@@ -125,8 +178,9 @@ fn summary(runs: &[Run]) -> Outcome {
         Interval::of(&values)
     };
     Outcome {
-        hard: of(&|run| run.pass_rates.last().copied().unwrap_or(0.0)),
-        average: of(&|run| run.pass_rates.iter().sum::<f64>() / run.pass_rates.len().max(1) as f64),
+        runs: runs.to_vec(),
+        hard: of(&Run::hard),
+        average: of(&Run::average),
         zero_variance: of(&|run| run.zero_variance_frac),
     }
 }
@@ -205,6 +259,35 @@ mod tests {
             ScheduleConfig { filter: Some(FilterConfig::of(FilterKind::Vcrl)), ..plain.clone() };
         let outcomes = outcomes(&[plain, vcrl], 8);
         assert!(outcomes[1].zero_variance.high() < outcomes[0].zero_variance.low(), "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_trace_is_what_the_rule_gives_in_the_run() {
+        let learner = LearnerConfig::default();
+        let mut rule = ScheduleConfig::of(Kind::E2hA).build(4, BUDGET.steps).expect("valid");
+        let rows = trace(rule.as_mut(), &learner, BUDGET, RootSeed(0)).expect("runs");
+        assert_eq!(rows.len(), 120);
+        assert!(rows[0][0] > rows[119][0], "it leaves the easiest level");
+        assert_ne!(rows[119], rule.probs(119), "the rule goes on to learn from its last step");
+    }
+
+    #[test]
+    fn a_budget_or_learner_out_of_range_names_its_bounds() {
+        let budget = Budget { steps: 0, prompts: 0, group_size: 1 };
+        assert_eq!(budget.problems().len(), 3);
+        let learner = LearnerConfig {
+            difficulties: vec![0.0, f64::NAN],
+            rate: 0.0,
+            transfer: 1.5,
+            forgetting: -0.1,
+            item_spread: -1.0,
+            items: 0,
+        };
+        let problems = learner.problems();
+        assert_eq!(problems.len(), 6, "{problems:?}");
+        let expected = "`transfer` is 1.5, but must be at least 0 and at most 1";
+        assert!(problems.iter().any(|p| p.to_string() == expected), "{problems:?}");
+        assert!(LearnerConfig::default().problems().is_empty());
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Kind {
             Self::Only => &["level"],
             Self::Cosine => &["form"],
             Self::Gaussian => &["mu_exp", "sigma", "min_prob"],
-            Self::Table => &["rows"],
+            Self::Table => &["rows", "file"],
             Self::Piecewise => &["points", "interpolate"],
             Self::Sec => &["alpha", "tau"],
             Self::AdaRft => &["eta", "alpha", "beta"],

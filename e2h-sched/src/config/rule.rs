@@ -8,6 +8,7 @@ use crate::adaptive::{
     SecConfig, Threshold, ThresholdConfig,
 };
 use crate::fixed::{Fixed, Shape};
+use crate::table_file::read_table;
 
 /// A rule with all its parameters, the defaults filled in.
 pub(super) enum Rule {
@@ -48,7 +49,7 @@ impl Rule {
     /// The rule that `config` names.
     ///
     /// # Errors
-    /// [`OutOfRange`](Error::OutOfRange) when a required key is left out.
+    /// [`OutOfRange`](Error::OutOfRange) when a required key is left out; those of [`read_table`].
     pub(super) fn of(config: &ScheduleConfig) -> Result<Self> {
         Ok(match config.kind {
             Kind::Balanced => Self::Fixed(Shape::Balanced),
@@ -61,9 +62,7 @@ impl Rule {
                 min_prob: config.min_prob,
             }),
             Kind::Linear => Self::Fixed(Shape::Linear),
-            Kind::Table => {
-                Self::Fixed(Shape::Table(required(config, "rows", config.rows.clone())?))
-            }
+            Kind::Table => Self::Fixed(Shape::Table(rows(config)?)),
             Kind::Piecewise => Self::Fixed(Shape::Piecewise {
                 points: required(config, "points", config.points.clone())?,
                 interpolate: config.interpolate.unwrap_or(false),
@@ -75,6 +74,15 @@ impl Rule {
             Kind::Threshold => Self::Threshold(threshold(config)),
             Kind::E2hA => Self::E2hA(e2h_a(config)),
         })
+    }
+}
+
+/// The rows of a table, from the configuration or from its file.
+fn rows(config: &ScheduleConfig) -> Result<Vec<Vec<f64>>> {
+    match (&config.rows, &config.file) {
+        (Some(rows), _) => Ok(rows.clone()),
+        (None, Some(path)) => read_table(path),
+        (None, None) => required(config, "rows", None),
     }
 }
 

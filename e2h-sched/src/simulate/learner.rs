@@ -18,10 +18,10 @@
 //! # Invariants
 //! - Groups whose rollouts all agree leave the skills as they are, forgetting aside.
 
-use e2h_core::{GroupOutcome, Level, RootSeed, Stream};
+use e2h_core::{Error, GroupOutcome, Level, Pick, RootSeed, Stream};
 use rand::RngExt;
 
-use e2h_core::Pick;
+use crate::checks::Checks;
 
 /// The kind of learner.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,24 @@ impl Default for LearnerConfig {
             item_spread: 0.5,
             items: 400,
         }
+    }
+}
+
+impl LearnerConfig {
+    /// Every problem of this configuration; empty for a learner that can be made.
+    pub fn problems(&self) -> Vec<Error> {
+        let mut checks = Checks::default();
+        checks.at_least_one("number of difficulties", self.difficulties.len() as u64);
+        for (level, &difficulty) in self.difficulties.iter().enumerate() {
+            let name = format!("difficulties[{level}]");
+            checks.require(difficulty.is_finite(), &name, difficulty, "finite, in logits");
+        }
+        checks.positive("rate", self.rate);
+        checks.within("transfer", self.transfer, 0.0, 1.0);
+        checks.within("forgetting", self.forgetting, 0.0, 1.0);
+        checks.within("item_spread", self.item_spread, 0.0, 100.0);
+        checks.at_least_one("items", self.items);
+        checks.into_problems()
     }
 }
 
