@@ -3,7 +3,7 @@
 use e2h_core::{Error, Task};
 use e2h_model::{Family, LoraConfig, ModelConfig};
 use e2h_rl::{EvalConfig, GrpoConfig, RunConfig, SftConfig};
-use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig};
+use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig, read_table};
 use e2h_tasks::registry::TaskConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -226,6 +226,23 @@ impl ConfigArgs {
     /// # Errors
     /// Unknown keys and values of a wrong type, all at once, as a failure of usage.
     pub(crate) fn merge(&self) -> Outcome<Resolved<Config>> {
+        let resolved = self.layers()?.resolve()?;
+        let schedule = &resolved.value.schedule;
+        let Some(path) = schedule.file.as_ref().filter(|_| schedule.rows.is_none()) else {
+            return Ok(resolved);
+        };
+        // The rows become part of the configuration, so that a resumed run does not need the file.
+        let rows = read_table(path).map_err(|error| {
+            Failure::usage(format!("[schedule] {:#}", anyhow::Error::from(error)))
+                .hint("`schedule.file` is relative to the current folder: one row of probabilities a line")
+        })?;
+        let rows = toml::Value::try_from(rows).map_err(Failure::usage)?;
+        let name = format!("file {}", path.display());
+        Ok(self.layers()?.flag(name, "schedule.rows", rows).resolve()?)
+    }
+
+    /// The layers that the flags name, not merged yet.
+    fn layers(&self) -> Outcome<Layers<'static, Config>> {
         let mut layers = Layers::<Config>::new(Config::examples(), PRESETS);
         if let Some(preset) = self.preset_name()? {
             layers = layers.preset(preset);
@@ -251,7 +268,7 @@ impl ConfigArgs {
         if let Some(device) = &self.device {
             layers = layers.flag("--device", "model.device", device.clone());
         }
-        Ok(layers.resolve()?)
+        Ok(layers)
     }
 
     /// The preset that the flags name, or the default one where no file is given either.

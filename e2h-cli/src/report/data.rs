@@ -21,7 +21,7 @@ pub(crate) struct RunData {
     /// `config.toml`.
     pub(super) config: String,
     /// The lines of `metrics.jsonl`, one a step.
-    pub(super) metrics: Vec<Value>,
+    pub(crate) metrics: Vec<Value>,
     /// The lines of `eval.jsonl`, in the order of their steps.
     pub(super) evals: Vec<Eval>,
     /// The lines of `samples.jsonl`.
