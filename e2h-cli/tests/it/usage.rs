@@ -49,6 +49,16 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("sample --temperature=-1", 2, "--temperature is -1");
     check("schedule show --schedule linnear", 2, "linnear");
     check("schedule show --levels 0", 2, "n_levels");
+    check("schedule plot gausian", 2, "gausian");
+    check("schedule plot gaussian:sigmaa=1", 2, "sigma");
+    check("schedule plot gaussian:sigma=0", 2, "`sigma` is 0, but must be");
+    check("schedule plot only --levels 0", 2, "--levels is 0");
+    check("schedule compare gaussian --tokens 1,2", 2, "must be 4 numbers");
+    check("schedule compare taken", 2, "taken is not a run folder");
+    check("schedule compare table:file=missing.csv", 2, "cannot read missing.csv");
+    check("schedule replay taken", 2, "taken is not a run folder");
+    check("schedule simulate sec --transfer 2", 2, "`transfer` is 2, but must be");
+    check("schedule simulate --seeds 0", 2, "`seeds` is 0");
     check("tasks score --task mathh", 2, "did you mean `math`?");
     check("tasks score missing.jsonl", 2, "missing.jsonl");
     check("tasks gen contdown", 2, "did you mean `countdown`");
@@ -92,6 +102,60 @@ fn schedule_show_prints_probabilities_and_expected_counts() {
         serde_json::from_value(value["probabilities"][0].clone()).expect("a list of numbers");
     assert!((first[0] - 0.628_322_133_979_881_7).abs() < 1e-12);
     assert_eq!(value["probabilities"].as_array().map(Vec::len), Some(1600));
+}
+
+#[test]
+fn schedules_are_compared_plotted_and_simulated() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |line: &str| ok(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+    fs::write(folder.path().join("rows.csv"), "1 0\n0.5 0.5\n").expect("a file");
+    let line = "schedule compare balanced table:file=rows.csv --levels 2 --steps 10 --prompts 4 \
+                --tokens 10,20 --group-size 2 --json";
+    let rows: Value = serde_json::from_str(&run(line)).expect("JSON");
+    assert_eq!(rows[0]["expected_counts"], serde_json::json!([20.0, 20.0]));
+    assert_eq!(rows[1]["expected_counts"], serde_json::json!([30.0, 10.0]));
+    assert_eq!(rows[1]["expected_tokens"], serde_json::json!([600.0, 400.0]));
+    assert_eq!(run("schedule plot linear --steps 20").lines().count(), 4);
+    assert!(run("schedule plot e2h-a --steps 20 --svg -").starts_with("<svg"));
+    let line = "schedule simulate balanced gaussian only:level=3 --seeds 4 --steps 60 --json";
+    let ranking: Value = serde_json::from_str(&run(line)).expect("JSON");
+    assert_eq!(ranking["ranking"][2]["schedule"], "only:level=3");
+    assert_eq!(ranking["ranking"][0]["behind_best"]["mean"], 0.0);
+}
+
+#[test]
+fn a_run_is_replayed_under_other_rules() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |line: &str| ok(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+    let path = folder.path().join("a");
+    fs::create_dir(&path).expect("a folder");
+    let config = run("config show --schedule sec --steps 2");
+    fs::write(path.join("config.toml"), config).expect("a file");
+    let line = |step: u64, easy: f64, outcomes: &str| {
+        let hard = (1.0 - easy) / 3.0;
+        format!(
+            "{{\"step\":{step},\"schedule/level_0/prob\":{easy},\"schedule/level_1/prob\":{hard},\
+             \"schedule/level_2/prob\":{hard},\"schedule/level_3/prob\":{hard},\
+             \"groups/outcomes\":{outcomes}}}\n"
+        )
+    };
+    // One group at level 0 with mean |A| 1: Q = 0.5, so its weight is exp(0.5) against 1.
+    let easy = 0.5f64.exp() / (0.5f64.exp() + 3.0);
+    let log = line(0, 0.25, "[[0,7,2,1.0,[1,1,0,0]]]") + &line(1, easy, "[[0,8,4,0.0,[1,1,1,1]]]");
+    fs::write(path.join("metrics.jsonl"), log).expect("a file");
+    let replayed: Value =
+        serde_json::from_str(&run("schedule replay a sec balanced:filter.kind=pass-rate --json"))
+            .expect("JSON");
+    let moved = replayed["rules"][0]["moved_most"].as_f64().expect("a number");
+    assert!(moved < 1e-12, "sec replayed on a run of sec moves {moved}");
+    assert_eq!(replayed["rules"][1]["kept_groups"], 1);
+    assert_eq!(replayed["rules"][1]["moved_most_step"], 1);
+    let text = run("schedule replay a");
+    assert!(text.contains("e2h-a") && text.contains("moved"), "{text}");
+    fs::write(path.join("metrics.jsonl"), "{\"step\":0}\n").expect("a file");
+    let finished = e2h(folder.path(), &["schedule", "replay", "a"]);
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("has no `groups/outcomes`"), "{}", finished.stderr);
 }
 
 #[test]
