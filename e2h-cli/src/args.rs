@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::commands::tasks::{LabelArgs, SolveArgs, StatsArgs};
 use crate::config::ConfigArgs;
 
 /// Reinforcement learning of language models on a curriculum, from easy tasks to hard ones.
@@ -139,6 +140,12 @@ pub(crate) enum TasksCommand {
     },
     /// Judge answers or completions: JSONL from a file or stdin, one verdict a line (docs/verifiers.md)
     Score(ScoreArgs),
+    /// Solve rows, or one set of numbers: e2h tasks solve --numbers 3,3,7,7 --target 24
+    Solve(SolveArgs),
+    /// Give rows levels by how often a policy solves them
+    Label(LabelArgs),
+    /// Count rows by level, duplicates, and the overlap of training and test rows
+    Stats(StatsArgs),
     /// One problem of each level, with its prompt and its solution
     Show {
         /// A task or preset
@@ -160,6 +167,9 @@ pub(crate) struct ScoreArgs {
     /// Answer a bad line with the outcome unverifiable, so that lines in and out match
     #[arg(long)]
     pub answer_bad_lines: bool,
+    /// Add to each verdict how it came about: what was read, and which rule decided
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// A half of the problem space.

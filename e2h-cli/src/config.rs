@@ -1,9 +1,10 @@
 //! The configuration of a run: one TOML table a subject, with the presets of `configs/`.
 
-use e2h_core::{Error, Task};
+use e2h_core::{Error, Level, Task};
 use e2h_model::{Family, LoraConfig, ModelConfig};
 use e2h_rl::{EvalConfig, GrpoConfig, RunConfig, SftConfig};
 use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig, read_table};
+use e2h_tasks::data::{DataError, DataSpec, HubSpec, LevelMap};
 use e2h_tasks::registry::TaskConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -101,11 +102,17 @@ pub(crate) struct DataSection {
     pub problems_per_level: usize,
     /// How the levels of a step's prompts are drawn.
     pub picking: Picking,
+    /// Training problems from files or the Hub; generated without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<DataSpec>,
+    /// Held-out problems from files or the Hub; generated without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<DataSpec>,
 }
 
 impl Default for DataSection {
     fn default() -> Self {
-        Self { problems_per_level: 4096, picking: Picking::Independent }
+        Self { problems_per_level: 4096, picking: Picking::Independent, train: None, test: None }
     }
 }
 
@@ -303,7 +310,7 @@ fn whole(flag: &str, value: u64) -> Outcome<i64> {
 impl Config {
     /// Values that together with the default show every key.
     pub(crate) fn examples() -> Vec<Self> {
-        let tasks = e2h_tasks::registry::names()
+        let tasks = e2h_tasks::registry::task_names()
             .into_iter()
             .filter_map(|name| TaskConfig::named(name).ok())
             .map(|task| Self { task, ..Self::default() });
@@ -318,7 +325,11 @@ impl Config {
         let lora = Some(LoraConfig::default());
         let model = ModelSection { lora, ..ModelSection::default() };
         let adapter = Self { model, ..Self::default() };
-        tasks.chain(schedules).chain(filters).chain([adapter]).collect()
+        let data = data_examples().into_iter().map(|spec| {
+            let (train, test) = (Some(spec.clone()), Some(spec));
+            Self { data: DataSection { train, test, ..DataSection::default() }, ..Self::default() }
+        });
+        tasks.chain(schedules).chain(filters).chain([adapter]).chain(data).collect()
     }
 
     /// Checks the values that the types leave open.
@@ -338,6 +349,10 @@ impl Config {
         }
         problems.extend(self.train.validate().into_iter().map(|error| ("train", error)));
         problems.extend(self.eval.validate().into_iter().map(|error| ("eval", error)));
+        for (section, spec) in [("data.train", &self.data.train), ("data.test", &self.data.test)] {
+            let found = spec.as_ref().map(DataSpec::validate).unwrap_or_default();
+            problems.extend(found.into_iter().filter_map(|e| Some((section, as_error(e)?))));
+        }
         match problems.len() {
             0 => Ok(()),
             1 => {
@@ -359,6 +374,36 @@ impl Config {
 /// The number of levels that training draws from.
 pub(crate) fn n_train_levels(task: &dyn Task) -> usize {
     task.levels().iter().filter(|level| !level.ood).count()
+}
+
+/// A problem of a specification of rows, in the words of the others.
+fn as_error(error: DataError) -> Option<Error> {
+    match error {
+        DataError::Spec { key, problem } => Some(Error::OutOfRange {
+            name: key.to_owned(),
+            got: "not as it should be".to_owned(),
+            expected: problem,
+        }),
+        _ => None,
+    }
+}
+
+/// Specifications of rows that together have all keys, lists of one and of several.
+fn data_examples() -> [DataSpec; 2] {
+    let spec = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (id, revision, files) = ("a/b".to_owned(), "main".to_owned(), names.clone());
+        DataSpec {
+            path: names,
+            hub: Some(HubSpec { id, revision, files }),
+            task: Some("math".to_owned()),
+            level: Some(Level(0)),
+            level_map: Some(LevelMap { field: "level".to_owned(), order: vec![1.into()] }),
+            take: Some(1),
+            ..DataSpec::default()
+        }
+    };
+    [spec(&["a"]), spec(&["a", "b"])]
 }
 
 /// A schedule of `kind` with all its keys given.

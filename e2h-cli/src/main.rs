@@ -9,6 +9,7 @@ mod embedded;
 mod hints;
 mod layers;
 mod policy;
+mod problems;
 mod progress;
 mod report;
 mod table;

@@ -41,6 +41,12 @@ pub trait Task: Send + Sync {
 
     /// Judges an answer text alone, without the format part.
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score;
+
+    /// How the verdict on an answer comes about, line by line, for a person; empty where the reason says it all.
+    fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
+        let _ = (problem, answer);
+        Vec::new()
+    }
 }
 
 /// What a task says of one of its levels.

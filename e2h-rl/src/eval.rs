@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use e2h_core::{Level, Policy, Problem, Rollout, RootSeed, Sampling, Split, Task};
+use e2h_core::{Level, Outcome, Policy, Problem, Rollout, RootSeed, Sampling, Split, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -232,6 +232,49 @@ fn sample(
         })
         .collect();
     Ok(roll_out(policy, task, &asks, sampling)?.0)
+}
+
+/// How often `policy` solves each of `rows`: `(n_correct, n_judged)` of `n` samples each; a sample that the verifier
+/// cannot decide is in neither.
+///
+/// The samples of a row depend on the seed and the row's place alone. `progress` is called with the number of
+/// finished completions.
+///
+/// # Errors
+/// When a problem is not of the task's form, or the policy fails.
+pub fn pass_counts(
+    policy: &mut dyn Policy,
+    task: &dyn Task,
+    rows: &[Problem],
+    sampling: &Sampling,
+    seed: u64,
+    n: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<(u32, u32)>> {
+    /// Rows that are rolled out together.
+    const ROWS: usize = 32;
+    let mut counts = Vec::with_capacity(rows.len());
+    for (chunk, rows) in rows.chunks(ROWS).enumerate() {
+        let stream = |index: usize, sample: u64| {
+            RootSeed(seed).stream("pass_counts", &[(chunk * ROWS + index) as u64, sample])
+        };
+        let asks: Vec<Ask<'_>> = rows
+            .iter()
+            .enumerate()
+            .map(|(index, problem)| Ask {
+                problem,
+                streams: (0..n as u64).map(|sample| stream(index, sample)).collect(),
+            })
+            .collect();
+        for group in roll_out(policy, task, &asks, sampling)?.0 {
+            let count = |of: fn(&Rollout) -> bool| group.iter().filter(|r| of(r)).count() as u32;
+            let n_correct = count(|rollout| rollout.score.is_correct());
+            let undecided = |r: &Rollout| matches!(r.score.outcome, Outcome::Unverifiable { .. });
+            counts.push((n_correct, group.len() as u32 - count(undecided)));
+        }
+        progress(rows.len() * n);
+    }
+    Ok(counts)
 }
 
 /// 95% Wilson score interval of `successes` in `n` trials.

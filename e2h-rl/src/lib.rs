@@ -21,7 +21,8 @@ pub use advantage::{advantages, is_zero_variance};
 pub use config::{AdvantageScale, GrpoConfig, LossKind, LrSchedule};
 pub use error::{Error, Result};
 pub use eval::{
-    EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, training_pools, wilson,
+    EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, pass_counts,
+    training_pools, wilson,
 };
 pub use report::{StepReport, UpdateStats};
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};

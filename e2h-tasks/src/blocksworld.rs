@@ -102,12 +102,9 @@ impl Blocksworld {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let label = |&n: &usize| {
-            if n == 1 { "1 action".to_owned() } else { format!("{n} actions") }
-        };
-        let level = |n: &usize, ood| LevelSpec { label: label(n), ood };
-        let train = config.levels.iter().map(|n| level(n, false));
-        let levels = train.chain(config.ood_levels.iter().map(|n| level(n, true))).collect();
+        let levels = config
+            .sizes()
+            .specs(|n| if n == 1 { "1 action".to_owned() } else { format!("{n} actions") });
         Ok(Self { config, levels })
     }
 
@@ -205,6 +202,20 @@ impl Blocksworld {
         Ok((parts, outcome, reason))
     }
 
+    /// A shortest plan of a row by a search of bounded work, and its text in the task's style.
+    ///
+    /// # Errors
+    /// [`MalformedProblem`](Error::MalformedProblem) when the row is not of this form.
+    pub fn plan(&self, problem: &Problem) -> Result<(Search, Option<String>)> {
+        let Instance { names, start, goal } = Self::instance(problem)?;
+        let search = planner::shortest_plan(&start, &goal, usize::MAX, MAX_EXPANDED);
+        let text = match &search {
+            Search::Plan(plan) => Some(self.write_plan(plan, &names)),
+            _ => None,
+        };
+        Ok((search, text))
+    }
+
     /// A plan in the task's style: an answer that the verifier reads.
     fn write_plan(&self, plan: &[Action], names: &[String]) -> String {
         match self.config.style {
@@ -288,6 +299,17 @@ impl Task for Blocksworld {
         match self.judge(problem, answer) {
             Ok((parts, outcome, reason)) => Score::new(parts, outcome, reason),
             Err(error) => Score::unverifiable(error.to_string()),
+        }
+    }
+
+    fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
+        let Ok(instance) = Self::instance(problem) else { return Vec::new() };
+        match self.run(&instance, answer) {
+            Ok(length) => {
+                let reference = Self::reference_length(problem, &instance);
+                vec![format!("{length} actions, measured against {reference}")]
+            }
+            Err(fault) => vec![format!("the plan fails: {}", fault.reason())],
         }
     }
 }

@@ -111,9 +111,7 @@ impl Countdown {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let level = |&n: &usize, ood| LevelSpec { label: format!("{n} numbers"), ood };
-        let train = config.levels.iter().map(|n| level(n, false));
-        let levels = train.chain(config.ood_levels.iter().map(|n| level(n, true))).collect();
+        let levels = config.sizes().specs(|n| format!("{n} numbers"));
         Ok(Self { config, levels })
     }
 
@@ -150,12 +148,7 @@ impl Countdown {
     }
 
     fn n_numbers(&self, level: Level) -> Result<usize> {
-        let all = self.config.all_levels();
-        all.get(level.index()).copied().ok_or_else(|| Error::NoSuchLevel {
-            task: NAME.to_owned(),
-            level: level.0,
-            last: Level::at(all.len().saturating_sub(1)).0,
-        })
+        self.config.sizes().size(NAME, level)
     }
 
     fn judge(
@@ -236,6 +229,15 @@ impl Task for Countdown {
             Ok(Err(fault)) => Score::new(part(0.0), Outcome::Wrong, fault.reason()),
             Err(error) => Score::unverifiable(error.to_string()),
         }
+    }
+
+    fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
+        let Ok(Instance { numbers, target }) = Self::instance(problem) else { return Vec::new() };
+        let mut lines = vec![format!("numbers {}, target {target}", words(&numbers))];
+        if let Ok(value) = expr::value(answer, &numbers, &self.config.operators) {
+            lines.push(format!("the answer uses each number once and is {value}"));
+        }
+        lines
     }
 }
 

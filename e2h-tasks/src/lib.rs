@@ -13,3 +13,5 @@ pub mod score_stream;
 
 pub mod gallery;
 pub mod registry;
+mod settings;
+pub mod solve;

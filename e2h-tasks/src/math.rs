@@ -35,6 +35,7 @@ mod compare;
 mod complex;
 mod equal;
 mod eval;
+mod explain;
 mod extract;
 pub mod gsm8k;
 mod item;
@@ -59,8 +60,10 @@ mod word;
 
 use std::borrow::Cow;
 
+pub use explain::explain;
+pub(crate) use explain::shown;
 pub use extract::extract;
-pub use task::{AquaTask, Gsm8kTask, MathTask};
+pub use task::{AquaTask, Gsm8kTask, MathTask, RowsConfig};
 
 use ast::Node;
 use compare::Context;

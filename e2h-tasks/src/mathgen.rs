@@ -61,6 +61,7 @@ use serde::{Deserialize, Serialize};
 pub use template::{Item, Subject, Template, templates};
 pub use value::{End, Rational, Surd, Value};
 
+use crate::settings::Checks;
 use crate::{format, math};
 
 /// The name under which generated rows are filed.
@@ -93,24 +94,16 @@ impl Default for MathGenConfig {
 impl MathGenConfig {
     /// Everything that is wrong with the configuration; empty when nothing is.
     pub fn validate(&self) -> Vec<Error> {
-        let mut problems = Vec::new();
-        let mut check = |holds: bool, name: &str, got: String, expected: &str| {
-            if !holds {
-                let (name, expected) = (name.to_owned(), expected.to_owned());
-                problems.push(Error::OutOfRange { name, got, expected });
-            }
-        };
+        let mut checks = Checks::default();
         let subjects = &self.subjects;
         let once = (1..subjects.len()).all(|i| !subjects[..i].contains(&subjects[i]));
         let expected = "one subject or more, none twice";
-        check(once && !subjects.is_empty(), "subjects", format!("{subjects:?}"), expected);
-        for (name, weight) in
-            [("format_weight", self.format_weight), ("correct_weight", self.correct_weight)]
-        {
-            let holds = weight.is_finite() && weight >= 0.0;
-            check(holds, name, weight.to_string(), "finite and at least 0");
-        }
-        problems
+        checks.check(once && !subjects.is_empty(), "subjects", format!("{subjects:?}"), expected);
+        checks.weights([
+            ("format_weight", self.format_weight),
+            ("correct_weight", self.correct_weight),
+        ]);
+        checks.done()
     }
 }
 
@@ -248,6 +241,11 @@ impl Task for MathGenTask {
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         let weight = self.config.correct_weight;
         judged(problem, answer, |correct| vec![RewardPart::new("correct", correct, weight)])
+    }
+
+    fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
+        text(&problem.answer, "answer")
+            .map_or_else(|_| Vec::new(), |gold| math::explain(gold, answer))
     }
 }
 

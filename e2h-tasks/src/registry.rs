@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::blocksworld::{Blocksworld, BlocksworldConfig};
 use crate::countdown::{Countdown, CountdownConfig};
+use crate::math::{AquaTask, Gsm8kTask, MathTask, RowsConfig};
+use crate::mathgen::{MathGenConfig, MathGenTask};
 
 /// Which task, and how configured.
 ///
@@ -22,6 +24,15 @@ pub enum TaskConfig {
     Countdown(CountdownConfig),
     /// Blocksworld.
     Blocksworld(BlocksworldConfig),
+    /// Generated mathematics.
+    #[serde(rename = "math-gen")]
+    MathGen(MathGenConfig),
+    /// MATH, from files.
+    Math(RowsConfig),
+    /// GSM8K, from files.
+    Gsm8k(RowsConfig),
+    /// AQuA, from files.
+    Aqua(RowsConfig),
 }
 
 impl Default for TaskConfig {
@@ -39,6 +50,10 @@ impl TryFrom<Map<String, Value>> for TaskConfig {
         match preset.map_err(|error| error.to_string())? {
             Self::Countdown(preset) => overlay(&preset, table).map(Self::Countdown),
             Self::Blocksworld(preset) => overlay(&preset, table).map(Self::Blocksworld),
+            Self::MathGen(preset) => overlay(&preset, table).map(Self::MathGen),
+            Self::Math(preset) => overlay(&preset, table).map(Self::Math),
+            Self::Gsm8k(preset) => overlay(&preset, table).map(Self::Gsm8k),
+            Self::Aqua(preset) => overlay(&preset, table).map(Self::Aqua),
         }
     }
 }
@@ -58,7 +73,7 @@ fn overlay<T: Serialize + DeserializeOwned>(
 /// A name and its configuration.
 type Preset = (&'static str, fn() -> TaskConfig);
 
-/// The names that [`TaskConfig::named`] knows, each with its configuration.
+/// The tasks that can be played at random, each with its configuration.
 const PRESETS: [Preset; 4] = [
     ("countdown", || TaskConfig::Countdown(CountdownConfig::default())),
     ("countdown-nano", || TaskConfig::Countdown(CountdownConfig::nano())),
@@ -66,14 +81,22 @@ const PRESETS: [Preset; 4] = [
     ("blocksworld-nano", || TaskConfig::Blocksworld(BlocksworldConfig::nano())),
 ];
 
-/// The names of all presets.
+/// The tasks that are not played by the small models: their problems are generated mathematics, or come from files.
+const OTHERS: [Preset; 4] = [
+    ("math-gen", || TaskConfig::MathGen(MathGenConfig::default())),
+    ("math", || TaskConfig::Math(RowsConfig::math())),
+    ("gsm8k", || TaskConfig::Gsm8k(RowsConfig::quartiles())),
+    ("aqua", || TaskConfig::Aqua(RowsConfig::quartiles())),
+];
+
+/// The names of the presets that can be played at random.
 pub fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|(name, _)| *name).collect()
 }
 
 /// The names of all tasks: the presets, the generator of math problems, and the tasks of published rows.
 pub fn task_names() -> Vec<&'static str> {
-    crate::data::known::names().collect()
+    PRESETS.iter().chain(&OTHERS).map(|(name, _)| *name).collect()
 }
 
 /// The task of a name of [`task_names`].
@@ -81,7 +104,9 @@ pub fn task_names() -> Vec<&'static str> {
 /// # Errors
 /// [`OutOfRange`](Error::OutOfRange) with the known names and the nearest one.
 pub fn task(name: &str) -> Result<Box<dyn Task>, Error> {
-    crate::data::known::build(name).ok_or_else(|| unknown(name, &task_names()))
+    TaskConfig::named(name)?.task().map_err(|problems| {
+        problems.into_iter().next().unwrap_or_else(|| unknown(name, &task_names()))
+    })
 }
 
 /// The error for a name that is not among the known ones.
@@ -107,10 +132,10 @@ impl TaskConfig {
     /// # Errors
     /// [`OutOfRange`](Error::OutOfRange) with the known names and the nearest one.
     pub fn named(name: &str) -> Result<Self, Error> {
-        if let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) {
+        if let Some((_, preset)) = PRESETS.iter().chain(&OTHERS).find(|(known, _)| *known == name) {
             return Ok(preset());
         }
-        Err(unknown(name, &names()))
+        Err(unknown(name, &task_names()))
     }
 
     /// The task.
@@ -121,7 +146,16 @@ impl TaskConfig {
         Ok(match self {
             Self::Countdown(config) => Box::new(Countdown::new(config)?),
             Self::Blocksworld(config) => Box::new(Blocksworld::new(config)?),
+            Self::MathGen(config) => Box::new(MathGenTask::new(config)?),
+            Self::Math(config) => Box::new(MathTask::with_levels(config)?),
+            Self::Gsm8k(config) => Box::new(Gsm8kTask::with_levels(config)?),
+            Self::Aqua(config) => Box::new(AquaTask::with_levels(config)?),
         })
+    }
+
+    /// True when problems of this task can be generated; those of other tasks come from files.
+    pub fn generates(&self) -> bool {
+        matches!(self, Self::Countdown(_) | Self::Blocksworld(_) | Self::MathGen(_))
     }
 
     /// The task as one that can be played at random; `None` for a task that cannot.
@@ -132,6 +166,7 @@ impl TaskConfig {
         Ok(match self {
             Self::Countdown(config) => Some(Box::new(Countdown::new(config)?)),
             Self::Blocksworld(config) => Some(Box::new(Blocksworld::new(config)?)),
+            Self::MathGen(_) | Self::Math(_) | Self::Gsm8k(_) | Self::Aqua(_) => None,
         })
     }
 }
@@ -142,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_preset_builds_a_task_of_its_family() {
-        for name in names() {
+        for name in task_names() {
             let task = TaskConfig::named(name).expect("known").task().expect("valid");
             assert!(name.starts_with(task.name()), "{name} builds {}", task.name());
         }
@@ -150,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_configuration_round_trips_and_unknown_keys_are_errors() {
-        for name in names() {
+        for name in task_names() {
             let config = TaskConfig::named(name).expect("known");
             let text = serde_json::to_string(&config).expect("serialises");
             assert_eq!(serde_json::from_str::<TaskConfig>(&text).expect("parses"), config);

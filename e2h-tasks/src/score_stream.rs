@@ -17,15 +17,15 @@ mod row;
 use std::io::{self, BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use e2h_core::{Error, Outcome, RewardPart, Score, Task};
+use e2h_core::{Error, Outcome, Problem, RewardPart, Score, Task};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::data::known::{KnownTasks, build};
+use crate::data::known::KnownTasks;
 use crate::data::lines::{Line, LineReader, MAX_LINE_BYTES};
 use crate::format;
-use crate::registry::unknown;
+use crate::registry::{self, unknown};
 use row::{Row, Said};
 
 /// The name that asks for a verdict on the format alone.
@@ -38,6 +38,7 @@ const MIN_LINES: usize = 8;
 pub struct Scorer {
     known: KnownTasks,
     fallback: Option<Fallback>,
+    explain: bool,
 }
 
 /// What judges rows that do not name a task.
@@ -72,6 +73,9 @@ pub struct Verdict {
     pub parts: Vec<RewardPart>,
     /// Why, in a few words.
     pub reason: String,
+    /// How the verdict came about, line by line; where [`Scorer::explaining`] asks for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub explain: Vec<String>,
 }
 
 /// A line that could not be judged.
@@ -138,7 +142,7 @@ impl ScoreCounts {
 impl Scorer {
     /// A scorer for rows that name their task, one of [`names`](Self::names).
     pub fn new() -> Self {
-        Self { known: KnownTasks::new(), fallback: None }
+        Self { known: KnownTasks::new(), fallback: None, explain: false }
     }
 
     /// A scorer for rows of which some or all do not name their task: `name` is one of [`names`](Self::names).
@@ -149,10 +153,7 @@ impl Scorer {
         if name == FORMAT {
             return Ok(Self { fallback: Some(Fallback::Format), ..Self::new() });
         }
-        match build(name) {
-            Some(task) => Ok(Self::with_task(task)),
-            None => Err(unknown(name, &Self::new().names())),
-        }
+        registry::task(name).map(Self::with_task).map_err(|_| Self::new().unknown(name))
     }
 
     /// The names that rows and callers may give.
@@ -160,10 +161,19 @@ impl Scorer {
         self.known.names().into_iter().chain([FORMAT]).collect()
     }
 
+    fn unknown(&self, name: &str) -> Error {
+        unknown(name, &self.names())
+    }
+
     /// A scorer by a task of the caller's own, for the rows that do not name a task and for those that name this one.
     pub fn with_task(task: Box<dyn Task>) -> Self {
         let fallback = Some(Fallback::Task(task));
         Self { fallback, ..Self::new() }
+    }
+
+    /// The same scorer, with [`Verdict::explain`] filled in or not.
+    pub fn explaining(self, explain: bool) -> Self {
+        Self { explain, ..self }
     }
 
     /// Judges one row.
@@ -186,20 +196,22 @@ impl Scorer {
                 let score = score_format(row.completion()?);
                 return Ok(verdict(row.id, name, score));
             }
-            (None, _) => {
-                self.known.get(&name).ok_or_else(|| unknown(&name, &self.names()).to_string())?
-            }
+            (None, _) => self.known.get(&name).ok_or_else(|| self.unknown(&name).to_string())?,
         };
         let id = row.id.take();
         let (problem, said) = row.problem(task.name())?;
         // A verifier does not panic; should one do so, the rows around it must not suffer.
-        let score = catch_unwind(AssertUnwindSafe(|| match &said {
-            Said::Completion(text) => task.score(&problem, text),
-            Said::Answer(text) => task.score_answer(&problem, text),
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            let score = match &said {
+                Said::Completion(text) => task.score(&problem, text),
+                Said::Answer(text) => task.score_answer(&problem, text),
+            };
+            (score, if self.explain { explain(task, &problem, &said) } else { Vec::new() })
         }));
-        let score =
-            score.unwrap_or_else(|_| Score::unverifiable("the verifier failed on this row"));
-        Ok(verdict(id, name, score))
+        let (score, explain) = judged.unwrap_or_else(|_| {
+            (Score::unverifiable("the verifier failed on this row"), Vec::new())
+        });
+        Ok(Verdict { explain, ..verdict(id, name, score) })
     }
 
     /// Judges a line, unless it is blank.
@@ -219,7 +231,21 @@ impl Default for Scorer {
     }
 }
 
-/// The error of the registry for a name that it does not know, with the nearest one.
+/// What was judged, and how the task read it.
+fn explain(task: &dyn Task, problem: &Problem, said: &Said) -> Vec<String> {
+    let answer = match said {
+        Said::Answer(text) => text,
+        Said::Completion(text) => match format::answer(text) {
+            Ok(answer) => answer,
+            Err(fault) => return vec![format!("no answer was read: {}", fault.reason())],
+        },
+    };
+    let mut lines = vec![format!("answer: {}", crate::math::shown(answer))];
+    lines.extend(task.explain(problem, answer));
+    lines
+}
+
+/// The verdict on the format alone.
 fn score_format(completion: &str) -> Score {
     let part = |value| vec![RewardPart::new("format", value, 1.0)];
     match format::answer(completion) {
@@ -237,6 +263,7 @@ fn verdict(id: Value, task: String, score: Score) -> Verdict {
         reward: score.reward,
         parts: score.parts,
         reason: score.reason.into_owned(),
+        explain: Vec::new(),
     }
 }
 

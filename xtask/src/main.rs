@@ -1,4 +1,4 @@
-//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`.
+//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`, `bench`.
 //!
 //! `check` is all that continuous integration runs. `experiments` drives the built `e2h` binary and knows it
 //! only by its command line and its files, so this crate depends on no other crate of the workspace.
@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stderr, reason = "a chore talks to the person who runs it")]
 
+mod bench;
 mod check;
 mod experiments;
 mod generate;
@@ -44,6 +45,8 @@ enum Verb {
     },
     /// Run the grid of configs/experiments/NAME.toml and make its tables; goes on where it was stopped
     Experiments(experiments::Args),
+    /// Measure speed: of tasks
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(&root),
         Verb::Gen { check } => generate::run(&root, check),
         Verb::Experiments(args) => experiments::run(&root, &args),
+        Verb::Bench(args) => bench::run(&root, &args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

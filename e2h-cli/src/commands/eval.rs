@@ -1,6 +1,6 @@
 //! `e2h eval`: accuracy by level on held-out problems.
 
-use e2h_rl::{EvalReport, evaluate, held_out};
+use e2h_rl::{EvalReport, evaluate};
 use serde_json::json;
 
 use crate::args::EvalArgs;
@@ -8,6 +8,7 @@ use crate::commands::tasks::first_problem;
 use crate::config::{Config, ConfigArgs, ModelSection};
 use crate::hints::{Failure, Outcome};
 use crate::policy::{self, Placed};
+use crate::problems::held_out;
 use crate::progress::{bar, out, say};
 use crate::table;
 
@@ -16,6 +17,9 @@ pub(crate) fn run(args: &EvalArgs) -> Outcome {
     let (mut config, base) = subject(args.path.as_deref(), &args.config)?;
     if let Some(problems) = args.problems {
         config.eval.problems_per_level = problems as usize;
+        if let Some(test) = &mut config.data.test {
+            test.take = None;
+        }
     }
     if let Some(samples) = args.samples {
         config.eval.n_samples = samples as usize;
@@ -43,7 +47,7 @@ fn measure(config: &Config, base: &str, quiet: bool) -> Outcome<EvalReport> {
     let task = config.task.clone().task().map_err(first_problem)?;
     let section = ModelSection { base: base.to_owned(), ..config.model.clone() };
     let Placed { mut policy, place } = policy::place(&section)?;
-    let problems = held_out(task.as_ref(), &config.eval).map_err(Failure::run)?;
+    let problems = held_out(config, task.as_ref())?;
     if !quiet {
         say(&format!("{base} on {}, {place}", task.name()));
     }

@@ -1,15 +1,16 @@
 //! `e2h sample`: completions of a policy on problems of one level, with their verdicts.
 
-use e2h_core::{Level, RootSeed, Sampling, Split};
+use e2h_core::{Level, Problem, RootSeed, Sampling, Split, Task};
 use e2h_rl::{Ask, roll_out};
 use serde_json::json;
 
 use crate::args::SampleArgs;
 use crate::commands::eval::subject;
 use crate::commands::tasks::first_problem;
-use crate::config::ModelSection;
+use crate::config::{Config, ModelSection};
 use crate::hints::{Failure, Outcome};
 use crate::policy;
+use crate::problems::held_out;
 use crate::progress::out;
 
 /// Runs the command.
@@ -29,12 +30,7 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
     let section = ModelSection { base, ..config.model.clone() };
     let mut policy = policy::place(&section)?.policy;
     let seed = RootSeed(config.seed);
-    let mut problems = Vec::new();
-    for index in 0..args.n {
-        let mut rng = seed.stream("sample/problem", &[u64::from(args.level), index]);
-        let problem = task.generate(Level(args.level), Split::Test, &mut rng);
-        problems.push(problem.map_err(Failure::run)?);
-    }
+    let problems = problems(&config, task.as_ref(), args)?;
     let asks: Vec<Ask<'_>> = problems
         .iter()
         .enumerate()
@@ -69,4 +65,18 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Held-out problems of the level: the first rows of `[data.test]`, or generated ones.
+fn problems(config: &Config, task: &dyn Task, args: &SampleArgs) -> Outcome<Vec<Problem>> {
+    if config.data.test.is_some() || !config.task.generates() {
+        let rows = held_out(config, task)?.into_iter().nth(usize::from(args.level));
+        return Ok(rows.unwrap_or_default().into_iter().take(args.n as usize).collect());
+    }
+    let draw = |index| {
+        let mut rng =
+            RootSeed(config.seed).stream("sample/problem", &[u64::from(args.level), index]);
+        task.generate(Level(args.level), Split::Test, &mut rng).map_err(Failure::run)
+    };
+    (0..args.n).map(draw).collect()
 }

@@ -1,12 +1,21 @@
 //! `e2h tasks`: tasks, their levels and their problems.
 
+mod label;
+pub(crate) mod rows;
+mod solve;
+mod stats;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 
 use e2h_core::{Error, Level, RootSeed, Split, Task};
-use e2h_tasks::registry;
+use e2h_tasks::registry::{self, TaskConfig};
 use e2h_tasks::score_stream::{BadLine, ScoreOptions, Scorer, score_stream};
 use serde_json::{Value, json};
+
+pub(crate) use label::LabelArgs;
+pub(crate) use solve::SolveArgs;
+pub(crate) use stats::StatsArgs;
 
 use crate::args::{ScoreArgs, SplitArg, TasksArgs, TasksCommand};
 use crate::hints::{Failure, Outcome};
@@ -20,6 +29,9 @@ pub(crate) fn run(args: &TasksArgs) -> Outcome {
             generate(task, *level, *n, *split, RootSeed(*seed))
         }
         TasksCommand::Score(args) => score(args),
+        TasksCommand::Solve(args) => solve::run(args),
+        TasksCommand::Label(args) => label::run(args),
+        TasksCommand::Stats(args) => stats::run(args),
         TasksCommand::Show { task, seed } => show(task, RootSeed(*seed)),
     }
 }
@@ -34,6 +46,17 @@ fn named(name: &str) -> Outcome<Box<dyn Task>> {
     registry::task(name).map_err(|error| {
         Failure::usage(error).hint("`e2h tasks list` shows the tasks and their levels")
     })
+}
+
+/// A task whose problems are generated.
+fn generated(name: &str) -> Outcome<Box<dyn Task>> {
+    let task = named(name)?;
+    match TaskConfig::named(name).is_ok_and(|config| config.generates()) {
+        true => Ok(task),
+        false => Err(Failure::usage(format!("the problems of {name} come from files")).hint(
+            "`e2h tasks stats FILE --task NAME` looks at rows; math-gen makes problems alike",
+        )),
+    }
 }
 
 fn list(as_json: bool) -> Outcome {
@@ -63,7 +86,7 @@ fn list(as_json: bool) -> Outcome {
 }
 
 fn generate(name: &str, level: Option<u16>, n: u64, split: SplitArg, seed: RootSeed) -> Outcome {
-    let task = named(name)?;
+    let task = generated(name)?;
     let split = match split {
         SplitArg::Train => Split::Train,
         SplitArg::Test => Split::Test,
@@ -87,7 +110,7 @@ fn generate(name: &str, level: Option<u16>, n: u64, split: SplitArg, seed: RootS
 }
 
 fn show(name: &str, seed: RootSeed) -> Outcome {
-    let task = named(name)?;
+    let task = generated(name)?;
     for (level, spec) in task.levels().iter().enumerate() {
         let mut rng = seed.stream("show", &[level as u64]);
         let problem =
@@ -112,6 +135,7 @@ fn score(args: &ScoreArgs) -> Outcome {
             .map_err(|error| Failure::usage(error).hint("`e2h tasks list` shows the tasks"))?,
         None => Scorer::new(),
     };
+    let scorer = scorer.explaining(args.explain);
     let options =
         ScoreOptions { answer_bad_lines: args.answer_bad_lines, ..ScoreOptions::default() };
     let on_bad = |bad: &BadLine| say(&format!("line {}: {}", bad.line, bad.problem));

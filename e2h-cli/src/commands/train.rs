@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
 use e2h_model::{AdamW, Adapter, LanguageModel};
-use e2h_rl::{EvalReport, Reference, Run, RunEnd, RunFolder, Trainer, held_out, training_pools};
+use e2h_rl::{EvalReport, Reference, Run, RunEnd, RunFolder, Trainer};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigArgs, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::layers::Resolved;
 use crate::policy::{self, Placed};
+use crate::problems::Problems;
 use crate::progress::{TrainProgress, clock, out, say};
 use crate::table;
 
@@ -122,20 +123,7 @@ fn free_name(task: &str, config: &Config) -> Outcome<PathBuf> {
         .ok_or_else(|| Failure::usage("runs/ is full of runs of this name").hint("give --run-dir"))
 }
 
-/// The problems of a run.
-struct Problems {
-    pools: Vec<Vec<Problem>>,
-    held_out: Vec<Vec<Problem>>,
-}
-
 impl Problems {
-    fn new(config: &Config, task: &dyn Task) -> Outcome<Self> {
-        let n = config.data.problems_per_level;
-        let pools = training_pools(task, RootSeed(config.seed), n).map_err(Failure::run)?;
-        let held_out = held_out(task, &config.eval).map_err(Failure::run)?;
-        Ok(Self { pools, held_out })
-    }
-
     fn trainer<'a>(
         &'a self,
         config: &'a Config,

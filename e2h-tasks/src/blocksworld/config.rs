@@ -4,6 +4,7 @@ use e2h_core::{Error, PromptStyle};
 use serde::{Deserialize, Serialize};
 
 use super::NameSet;
+use crate::settings::{Checks, Levels};
 
 /// Longest plan of a level.
 const MAX_PLAN: usize = 16;
@@ -81,41 +82,34 @@ impl BlocksworldConfig {
 
     /// The plan length of every level, training levels first.
     pub fn all_levels(&self) -> Vec<usize> {
-        [&self.levels[..], &self.ood_levels].concat()
+        self.sizes().all()
+    }
+
+    /// The levels by their plans' lengths.
+    pub(super) fn sizes(&self) -> Levels<'_> {
+        Levels::new(&self.levels, &self.ood_levels)
     }
 
     /// Everything that is wrong with the configuration; empty when nothing is.
     pub fn validate(&self) -> Vec<Error> {
-        let mut problems = Vec::new();
-        let mut check = |holds: bool, name: &str, got: String, expected: &str| {
-            if !holds {
-                let (name, expected) = (name.to_owned(), expected.to_owned());
-                problems.push(Error::OutOfRange { name, got, expected });
-            }
-        };
-        let all = self.all_levels();
-        check(!self.levels.is_empty(), "levels", "empty".into(), "one level or more");
+        let mut checks = Checks::default();
         let lengths = format!("plans of 1 to {MAX_PLAN} actions");
-        let in_range = all.iter().all(|n| (1..=MAX_PLAN).contains(n));
-        check(in_range, "levels", format!("{all:?}"), &lengths);
+        self.sizes().check(1..=MAX_PLAN, &lengths, &mut checks);
         let range = (self.min_blocks, self.max_blocks);
         let ordered = 2 <= range.0 && range.0 <= range.1 && range.1 <= MAX_GENERATED;
         let expected = format!("ascending in 2 to {MAX_GENERATED}");
-        check(ordered, "min_blocks, max_blocks", format!("{range:?}"), &expected);
-        check(!self.names.is_empty(), "names", "empty".into(), "one name set or more");
+        checks.check(ordered, "min_blocks, max_blocks", format!("{range:?}"), &expected);
+        checks.check(!self.names.is_empty(), "names", "empty", "one name set or more");
         let facts = self.max_goal_facts;
-        check(facts >= 1, "max_goal_facts", facts.to_string(), "at least 1");
+        checks.check(facts >= 1, "max_goal_facts", facts.to_string(), "at least 1");
         let share = self.holding_frac;
-        check((0.0..=1.0).contains(&share), "holding_frac", share.to_string(), "in 0 to 1");
-        for (name, weight) in [
+        checks.check((0.0..=1.0).contains(&share), "holding_frac", share.to_string(), "in 0 to 1");
+        checks.weights([
             ("format_weight", self.format_weight),
             ("correct_weight", self.correct_weight),
             ("efficiency_weight", self.efficiency_weight),
-        ] {
-            let holds = weight.is_finite() && weight >= 0.0;
-            check(holds, name, weight.to_string(), "finite and at least 0");
-        }
-        problems
+        ]);
+        checks.done()
     }
 }
 

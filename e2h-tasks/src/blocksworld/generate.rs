@@ -22,12 +22,7 @@ pub(super) fn generate(
     rng: &mut Stream,
 ) -> Result<Problem> {
     let config = task.config();
-    let lengths = config.all_levels();
-    let length = *lengths.get(level.index()).ok_or_else(|| Error::NoSuchLevel {
-        task: NAME.to_owned(),
-        level: level.0,
-        last: Level::at(lengths.len().saturating_sub(1)).0,
-    })?;
+    let length = config.sizes().size(NAME, level)?;
     for _ in 0..MAX_ATTEMPTS {
         let (names, start) = start(config, rng);
         let mut end = start;

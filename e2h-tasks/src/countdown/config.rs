@@ -4,6 +4,7 @@ use e2h_core::{Error, PromptStyle};
 use serde::{Deserialize, Serialize};
 
 use super::Op;
+use crate::settings::{Checks, Levels};
 
 /// Most numbers of a level: generation and solving are meant for small sets.
 const MAX_LEVEL: usize = 12;
@@ -81,7 +82,12 @@ impl CountdownConfig {
 
     /// The number of numbers of every level, training levels first.
     pub fn all_levels(&self) -> Vec<usize> {
-        [&self.levels[..], &self.ood_levels].concat()
+        self.sizes().all()
+    }
+
+    /// The levels by their number of numbers.
+    pub(super) fn sizes(&self) -> Levels<'_> {
+        Levels::new(&self.levels, &self.ood_levels)
     }
 
     /// The largest intermediate result, or the largest number of all without a bound.
@@ -91,53 +97,43 @@ impl CountdownConfig {
 
     /// Everything that is wrong with the configuration; empty when nothing is.
     pub fn validate(&self) -> Vec<Error> {
-        let mut problems = Vec::new();
-        let mut check = |holds: bool, name: &str, got: String, expected: &str| {
-            if !holds {
-                let (name, expected) = (name.to_owned(), expected.to_owned());
-                problems.push(Error::OutOfRange { name, got, expected });
-            }
-        };
-        let all = self.all_levels();
-        check(!self.levels.is_empty(), "levels", "empty".into(), "one level or more");
+        let mut checks = Checks::default();
         let sizes = format!("2 to {MAX_LEVEL} numbers a level");
-        check(
-            all.iter().all(|n| (2..=MAX_LEVEL).contains(n)),
-            "levels",
-            format!("{all:?}"),
-            &sizes,
-        );
+        self.sizes().check(2..=MAX_LEVEL, &sizes, &mut checks);
         let range = (self.min_number, self.max_number);
         let bound = format!("ascending and at most {MAX_NUMBER}");
         let ordered = range.0 <= range.1 && range.1 <= MAX_NUMBER;
-        check(ordered, "min_number, max_number", format!("{range:?}"), &bound);
+        checks.check(ordered, "min_number, max_number", format!("{range:?}"), &bound);
         let range = (self.min_target, self.max_target);
         let ordered = range.0 <= range.1 && range.1 <= MAX_NUMBER;
-        check(ordered, "min_target, max_target", format!("{range:?}"), &bound);
+        checks.check(ordered, "min_target, max_target", format!("{range:?}"), &bound);
         let signs: Vec<&str> = self.operators.iter().map(|op| op.sign()).collect();
-        check(!signs.is_empty(), "operators", "empty".into(), "one of + - * / or more");
+        checks.check(!signs.is_empty(), "operators", "empty", "one of + - * / or more");
         let mut distinct = signs.clone();
         distinct.sort_unstable();
         distinct.dedup();
         let once = distinct.len() == signs.len();
-        check(once, "operators", signs.join(" "), "a list without repetition");
+        checks.check(once, "operators", signs.join(" "), "a list without repetition");
         let needed = self.max_number.max(self.max_target);
         if let Some(max) = self.max_value {
             let enough = format!("at least {needed}, the largest number or target");
-            check(max >= needed, "max_value", max.to_string(), &enough);
+            checks.check(max >= needed, "max_value", max.to_string(), &enough);
         }
         if self.style == PromptStyle::Compact {
             let words = format!("set, and at most {MAX_WORD}, in compact style");
             let max = self.max_value;
-            check(max.is_some_and(|max| max <= MAX_WORD), "max_value", format!("{max:?}"), &words);
+            checks.check(
+                max.is_some_and(|max| max <= MAX_WORD),
+                "max_value",
+                format!("{max:?}"),
+                &words,
+            );
         }
-        for (name, weight) in
-            [("format_weight", self.format_weight), ("correct_weight", self.correct_weight)]
-        {
-            let holds = weight.is_finite() && weight >= 0.0;
-            check(holds, name, weight.to_string(), "finite and at least 0");
-        }
-        problems
+        checks.weights([
+            ("format_weight", self.format_weight),
+            ("correct_weight", self.correct_weight),
+        ]);
+        checks.done()
     }
 }
 

@@ -67,6 +67,21 @@ enum Pending {
 /// # Errors
 /// The first [`Fault`] found.
 pub fn check(text: &str, numbers: &[u64], target: i128, allowed: &[Op]) -> Result<(), Fault> {
+    match evaluate(text, numbers, allowed)?.equals(target) {
+        true => Ok(()),
+        false => Err(Fault::Value),
+    }
+}
+
+/// The value of an expression that uses each of `numbers` once, as a text: `24`, `-7/2`.
+///
+/// # Errors
+/// The first [`Fault`] found.
+pub fn value(text: &str, numbers: &[u64], allowed: &[Op]) -> Result<String, Fault> {
+    evaluate(text, numbers, allowed).map(|value| value.to_string())
+}
+
+fn evaluate(text: &str, numbers: &[u64], allowed: &[Op]) -> Result<Fraction, Fault> {
     if text.len() > MAX_BYTES {
         return Err(Fault::TooLong);
     }
@@ -121,8 +136,7 @@ pub fn check(text: &str, numbers: &[u64], target: i128, allowed: &[Op]) -> Resul
     reduce(&mut values, &mut pending, 0)?;
     match (values.pop(), pending.is_empty()) {
         (Some(_), true) if n_used < numbers.len() => Err(Fault::Unused),
-        (Some(value), true) if value.equals(target) => Ok(()),
-        (Some(_), true) => Err(Fault::Value),
+        (Some(value), true) => Ok(value),
         _ => Err(Fault::Syntax),
     }
 }

@@ -74,6 +74,13 @@ impl Solver {
         self.expression(&sorted(numbers), Ratio::from_integer(target)).map(|(text, _)| text)
     }
 
+    /// Drops the tables of all sets when they hold more than `max_values` values together.
+    pub fn forget(&mut self, max_values: usize) {
+        if self.tables.values().map(|table| table.len()).sum::<usize>() > max_values {
+            self.tables.clear();
+        }
+    }
+
     fn table_of(&mut self, numbers: &[u64]) -> Rc<Table> {
         if numbers.is_empty() || numbers.len() > MAX_NUMBERS {
             return Rc::default();

@@ -8,8 +8,11 @@
 //! - Unreduced fractions cost no greatest common divisors, and the digits of a fraction are at most the digits
 //!   of the numbers in it, up to one carry an operation: n literals cost at most O(n^2) word operations in all.
 
+use std::fmt;
+
 use num_bigint::BigInt;
-use num_traits::Zero;
+use num_integer::Integer;
+use num_traits::{Signed, Zero};
 
 use super::Op;
 
@@ -18,6 +21,19 @@ use super::Op;
 pub(super) enum Fraction {
     Small(i128, i128),
     Big(Box<(BigInt, BigInt)>),
+}
+
+/// In lowest terms; a value beyond 128 bits is only named as such.
+impl fmt::Display for Fraction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Small(num, den) = self else { return f.write_str("beyond 128 bits") };
+        let (num, den) = (BigInt::from(*num), BigInt::from(*den));
+        let divisor = num.gcd(&den) * den.signum();
+        match (num / &divisor, den / divisor) {
+            (num, den) if den == BigInt::from(1) => write!(f, "{num}"),
+            (num, den) => write!(f, "{num}/{den}"),
+        }
+    }
 }
 
 impl Fraction {

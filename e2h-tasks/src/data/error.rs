@@ -45,7 +45,7 @@ pub enum DataError {
         why: String,
     },
     /// This build lacks a part.
-    #[error("{what} cannot be read by this build: build e2h-tasks with the feature `{feature}`")]
+    #[error("{what} cannot be read by this build: build e2h with the feature `{feature}`")]
     NotBuilt {
         /// What was asked for.
         what: String,

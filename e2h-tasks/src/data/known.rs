@@ -1,41 +1,18 @@
-//! Every task that can judge a row, built once and looked up by name: those of the registry, and those whose
-//! problems come from files or from the generator of math problems.
+//! Every task that can judge a row, built once and looked up by name.
 
 use std::collections::BTreeMap;
 
 use e2h_core::Task;
 
-use crate::math::{AquaTask, Gsm8kTask, MathTask};
-use crate::mathgen::{MathGenConfig, MathGenTask};
-use crate::registry::{self, TaskConfig};
-
-/// The tasks that are not presets of the registry: they are not played by the small models.
-const OTHERS: [&str; 4] = ["math-gen", "math", "gsm8k", "aqua"];
-
-/// The name of every task.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    registry::names().into_iter().chain(OTHERS)
-}
-
-/// The task of that name.
-pub(crate) fn build(name: &str) -> Option<Box<dyn Task>> {
-    match name {
-        "math-gen" => MathGenTask::new(MathGenConfig::default())
-            .ok()
-            .map(|task| -> Box<dyn Task> { Box::new(task) }),
-        "math" => Some(Box::new(MathTask::new())),
-        "gsm8k" => Some(Box::new(Gsm8kTask::new())),
-        "aqua" => Some(Box::new(AquaTask::new())),
-        _ => TaskConfig::named(name).ok()?.task().ok(),
-    }
-}
+use crate::registry;
 
 /// Every task, by name.
 pub(crate) struct KnownTasks(BTreeMap<&'static str, Box<dyn Task>>);
 
 impl KnownTasks {
     pub(crate) fn new() -> Self {
-        Self(names().filter_map(|name| Some((name, build(name)?))).collect())
+        let names = registry::task_names().into_iter();
+        Self(names.filter_map(|name| Some((name, registry::task(name).ok()?))).collect())
     }
 
     /// The names, in alphabetical order.
@@ -56,7 +33,7 @@ mod tests {
     #[test]
     fn every_name_of_the_registry_is_known() {
         let tasks = KnownTasks::new();
-        for name in registry::names() {
+        for name in registry::task_names() {
             assert!(tasks.get(name).is_some(), "{name}");
         }
         assert!(tasks.get("no-such-task").is_none());

@@ -1,7 +1,7 @@
 //! Which rows are wanted: the part of a configuration that says where problems come from.
 
 use e2h_core::Level;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::DataError;
@@ -21,7 +21,11 @@ use super::DataError;
 pub struct DataSpec {
     /// Files, folders (their .jsonl, .json and .parquet files, not those of subfolders) or patterns such as
     /// `data/*.jsonl`; in a file, one text or a list.
-    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "one_or_many",
+        serialize_with = "one_as_text",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub path: Vec<String>,
     /// A data set on the Hugging Face Hub.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +62,7 @@ pub struct HubSpec {
     #[serde(default = "main_branch")]
     pub revision: String,
     /// Names or patterns of files in the data set; they must be named, since a data set holds several splits.
-    #[serde(default, deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "one_or_many", serialize_with = "one_as_text")]
     pub files: Vec<String>,
 }
 
@@ -136,6 +140,14 @@ fn is_hub_id(id: &str) -> bool {
 
 fn main_branch() -> String {
     "main".to_owned()
+}
+
+/// Writes a list of one as a text.
+fn one_as_text<S: Serializer>(texts: &[String], output: S) -> Result<S::Ok, S::Error> {
+    match texts {
+        [text] => text.serialize(output),
+        texts => texts.serialize(output),
+    }
 }
 
 /// Reads one text or a list of texts.

@@ -14,14 +14,53 @@ use e2h_core::{
     Error, Level, LevelSpec, Outcome as ScoreOutcome, Problem, Prompt, Result, RewardPart, Score,
     Split, Stream, Task,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Outcome, Verdict, aqua, grade, gsm8k};
 use crate::format;
+use crate::settings::Checks;
 
 /// The weights of the reward's parts.
 const FORMAT_WEIGHT: f64 = 0.1;
 const CORRECT_WEIGHT: f64 = 0.9;
+
+/// The most levels that rows may have.
+const MAX_LEVELS: usize = 1_000;
+
+/// The configuration of a task whose problems come from files: how many levels its rows have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowsConfig {
+    /// Training levels, the first ones.
+    pub levels: usize,
+    /// Levels that are only evaluated, behind them.
+    pub ood_levels: usize,
+}
+
+impl RowsConfig {
+    /// MATH: levels 1 to 4, and 5 out of distribution.
+    pub fn math() -> Self {
+        Self { levels: 4, ood_levels: 1 }
+    }
+
+    /// GSM8K and AQuA: quartiles.
+    pub fn quartiles() -> Self {
+        Self { levels: 4, ood_levels: 0 }
+    }
+
+    /// Everything that is wrong with the configuration; empty when nothing is.
+    pub fn validate(&self) -> Vec<Error> {
+        let mut checks = Checks::default();
+        let expected = format!("from 1 to {MAX_LEVELS}");
+        let holds = (1..=MAX_LEVELS).contains(&self.levels);
+        checks.check(holds, "levels", self.levels.to_string(), &expected);
+        let expected = format!("at most {MAX_LEVELS}");
+        let ood = self.ood_levels;
+        checks.check(ood <= MAX_LEVELS, "ood_levels", ood.to_string(), &expected);
+        checks.done()
+    }
+}
 
 /// Which data set a task is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +96,21 @@ impl Kind {
         }
     }
 
-    fn levels(self) -> Vec<LevelSpec> {
-        let spec = |label: String, ood| LevelSpec { label, ood };
+    fn published(self) -> RowsConfig {
         match self {
-            Self::Math => (1..=5).map(|n| spec(format!("level {n}"), n == 5)).collect(),
-            _ => ["trivial", "easy", "medium", "hard"].map(|n| spec(n.to_owned(), false)).into(),
+            Self::Math => RowsConfig::math(),
+            Self::Gsm8k | Self::Aqua => RowsConfig::quartiles(),
         }
+    }
+
+    fn levels(self, config: RowsConfig) -> Vec<LevelSpec> {
+        let quartiles = self != Self::Math && config == RowsConfig::quartiles();
+        let label = |n: usize| match ["trivial", "easy", "medium", "hard"].get(n) {
+            Some(name) if quartiles => (*name).to_owned(),
+            _ => format!("level {}", n + 1),
+        };
+        let spec = |n| LevelSpec { label: label(n), ood: n >= config.levels };
+        (0..config.levels + config.ood_levels).map(spec).collect()
     }
 }
 
@@ -80,9 +128,22 @@ macro_rules! task {
         pub struct $name(Rows);
 
         impl $name {
-            /// The task.
+            /// The task with the published levels.
             pub fn new() -> Self {
-                Self(Rows { kind: Kind::$kind, levels: Kind::$kind.levels() })
+                let levels = Kind::$kind.levels(Kind::$kind.published());
+                Self(Rows { kind: Kind::$kind, levels })
+            }
+
+            /// The task with levels of the caller's own, for example of rows that were labelled anew.
+            ///
+            /// # Errors
+            /// All problems of the configuration.
+            pub fn with_levels(config: RowsConfig) -> std::result::Result<Self, Vec<Error>> {
+                let problems = config.validate();
+                if !problems.is_empty() {
+                    return Err(problems);
+                }
+                Ok(Self(Rows { kind: Kind::$kind, levels: Kind::$kind.levels(config) }))
             }
         }
 
@@ -119,6 +180,10 @@ macro_rules! task {
 
             fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
                 self.0.score_answer(problem, answer)
+            }
+
+            fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
+                self.0.explain(problem, answer)
             }
         }
     };
@@ -205,6 +270,14 @@ impl Rows {
         self.judged(problem, answer, |correct| {
             vec![RewardPart::new("correct", correct, CORRECT_WEIGHT)]
         })
+    }
+
+    fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
+        match (self.kind, self.gold(problem)) {
+            (_, Err(_)) => Vec::new(),
+            (Kind::Math, Ok(gold)) => super::explain(&gold, answer),
+            (_, Ok(gold)) => vec![format!("gold answer: {}", super::shown(&gold))],
+        }
     }
 
     fn judged(
