@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::commands::chat::ChatArgs;
+use crate::commands::model::ModelArgs;
+use crate::commands::sft::SftArgs;
 use crate::commands::tasks::{LabelArgs, SolveArgs, StatsArgs};
 use crate::config::ConfigArgs;
 
@@ -32,6 +35,10 @@ pub(crate) enum Command {
     Schedule(ScheduleArgs),
     /// Look at configurations: e2h config show
     Config(ConfigCommandArgs),
+    /// Look at models, check them, write them for other programs
+    Model(ModelArgs),
+    /// Train a model on prompts and completions of a file
+    Sft(SftArgs),
     /// Train the starting policy from nothing, on random legal play
     Base(BaseArgs),
     /// Print documentation that is generated from the code
@@ -50,6 +57,12 @@ pub(crate) struct TrainArgs {
     /// Go on with a run that was stopped, from its newest checkpoint and with its configuration
     #[arg(long, value_name = "DIR", conflicts_with_all = ["run_dir", "preset", "files", "sets", "task", "seed", "steps", "schedule", "model"])]
     pub resume: Option<PathBuf>,
+    /// Print what the run would do, and do nothing: memory, tokens a step, problems of each level
+    #[arg(long, conflicts_with = "resume")]
+    pub dry_run: bool,
+    /// Print the plan of --dry-run as JSON
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
     /// Print warnings and the final table only
     #[arg(long, short)]
     pub quiet: bool,
@@ -74,12 +87,14 @@ pub(crate) struct EvalArgs {
 }
 
 /// `e2h sample`
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SampleArgs {
-    /// A run folder or a checkpoint of one
+    /// A run folder or a checkpoint of one; with --model, a text that the model answers
     pub path: Option<PathBuf>,
     #[command(flatten)]
     pub config: ConfigArgs,
+    #[command(flatten)]
+    pub own: ChatArgs,
     /// Level of the problems
     #[arg(long, default_value_t = 0)]
     pub level: u16,

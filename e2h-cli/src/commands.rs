@@ -1,12 +1,16 @@
 //! One file a verb.
 
 pub(crate) mod base;
+pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod docs;
 pub(crate) mod eval;
+pub(crate) mod model;
+pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod schedule;
+pub(crate) mod sft;
 pub(crate) mod tasks;
 pub(crate) mod train;
 

@@ -44,6 +44,8 @@ fn run(args: Args) -> Outcome {
         Some(Command::Tasks(args)) => commands::tasks::run(&args),
         Some(Command::Schedule(args)) => commands::schedule::run(&args),
         Some(Command::Config(args)) => commands::config::run(&args),
+        Some(Command::Model(args)) => commands::model::run(&args),
+        Some(Command::Sft(args)) => commands::sft::run(&args),
         Some(Command::Base(args)) => commands::base::run(&args),
         Some(Command::Docs(args)) => commands::docs::run(&args),
     }

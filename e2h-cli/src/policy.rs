@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use e2h_model::{ADAPTER_CONFIG_FILE, Adapter, LanguageModel, PeftConfig, Precision};
+use e2h_model::{
+    ADAPTER_CONFIG_FILE, Adapter, EmbeddedModel, LanguageModel, ModelFiles, PeftConfig, Precision,
+};
 
 use crate::config::{EngineKind, ModelSection, PrecisionKind};
 use crate::embedded::MODELS;
@@ -47,8 +49,90 @@ pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
     Ok(Placed { policy, place: place("burn") })
 }
 
-/// Loads `base`: a model folder, an adapter's folder, or `embedded:NAME`.
-fn load(base: &str) -> Outcome<LanguageModel> {
+/// Where the files of a model are.
+pub(crate) enum Source {
+    /// A folder in the Hugging Face layout.
+    Folder(PathBuf),
+    /// A model that E2H ships.
+    Embedded(&'static EmbeddedModel),
+}
+
+impl Source {
+    /// The files.
+    pub(crate) fn files(&self) -> &dyn ModelFiles {
+        match self {
+            Self::Folder(path) => path,
+            Self::Embedded(model) => *model,
+        }
+    }
+}
+
+/// Finds the model that `base` names: a model folder, a Hub id, or `embedded:NAME`.
+pub(crate) fn source(base: &str) -> Outcome<Source> {
+    if let Some(name) = base.strip_prefix(EMBEDDED) {
+        if let Some(model) = MODELS.iter().find(|model| model.name == name) {
+            return Ok(Source::Embedded(model));
+        }
+        let names = || MODELS.iter().map(|model| model.name);
+        let known = names().collect::<Vec<_>>().join(", ");
+        let failure = Failure::usage(format!("no embedded model `{name}` (known: {known})"));
+        return Err(match did_you_mean(name, names()) {
+            Some(near) => failure.hint(format!("did you mean `{EMBEDDED}{near}`?")),
+            None => failure.hint("give a model folder, or one of the known names"),
+        });
+    }
+    let path = Path::new(base);
+    if path.is_dir() {
+        return Ok(Source::Folder(path.to_path_buf()));
+    }
+    if is_hub_id(base) {
+        return hub(base).map(Source::Folder);
+    }
+    Err(Failure::usage(format!("there is no model folder {base}")).hint(
+        "give a folder with config.json and model.safetensors, a Hub id OWNER/NAME, or embedded:NAME",
+    ))
+}
+
+/// True for `owner/name` and `owner/name@revision`.
+fn is_hub_id(name: &str) -> bool {
+    let plain = |part: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        !part.is_empty() && !part.starts_with('.') && part.chars().all(known)
+    };
+    let id = name.split_once('@').map_or(name, |(id, _)| id);
+    id.split_once('/').is_some_and(|(owner, name)| plain(owner) && plain(name))
+}
+
+#[cfg(feature = "hub")]
+fn hub(id: &str) -> Outcome<PathBuf> {
+    e2h_model::hub_folder(id).map_err(|error| {
+        Failure::run(chain(&error)).hint(
+            "download it where there is a network, and give the folder; a gated model needs its terms accepted \
+             and HF_TOKEN set",
+        )
+    })
+}
+
+#[cfg(not(feature = "hub"))]
+fn hub(id: &str) -> Outcome<PathBuf> {
+    let message = format!("there is no folder {id}, and this program is built without the Hub");
+    Err(Failure::usage(message)
+        .hint("build it with `--features hub`, or download the model and give the folder"))
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Loads `base`: a model folder, an adapter's folder, a Hub id, or `embedded:NAME`.
+pub(crate) fn load(base: &str) -> Outcome<LanguageModel> {
     match Path::new(base).join(ADAPTER_CONFIG_FILE).is_file() {
         true => load_adapter(Path::new(base)),
         false => load_whole(base),
@@ -77,37 +161,12 @@ fn load_adapter(folder: &Path) -> Outcome<LanguageModel> {
     Ok(policy.with_adapter(adapter, &base))
 }
 
-/// Loads a whole model: a folder, or `embedded:NAME`.
+/// Loads a whole model.
 fn load_whole(base: &str) -> Outcome<LanguageModel> {
-    let loaded = match base.strip_prefix(EMBEDDED) {
-        Some(name) => match MODELS.iter().find(|model| model.name == name) {
-            Some(model) => LanguageModel::load(model),
-            None => {
-                let names = || MODELS.iter().map(|model| model.name);
-                let known = names().collect::<Vec<_>>().join(", ");
-                let failure =
-                    Failure::usage(format!("no embedded model `{name}` (known: {known})"));
-                return Err(match did_you_mean(name, names()) {
-                    Some(near) => failure.hint(format!("did you mean `{EMBEDDED}{near}`?")),
-                    None => failure.hint("give a model folder, or one of the known names"),
-                });
-            }
-        },
-        None => {
-            let path = Path::new(base);
-            if !path.is_dir() {
-                return Err(Failure::usage(format!("there is no model folder {base}")).hint(
-                    "give a folder with config.json and model.safetensors, or embedded:NAME",
-                ));
-            }
-            LanguageModel::load(path)
-        }
-    };
-    loaded.map_err(|error| {
-        Failure::run(error).context(format!("cannot load {base}")).hint(
-            "a model folder holds config.json, model.safetensors, tokenizer.json and \
-             tokenizer_config.json of the same model",
-        )
+    LanguageModel::load(source(base)?.files()).map_err(|error| {
+        Failure::run(chain(&error)).context(format!("cannot load {base}")).hint(format!(
+            "`e2h model check {base}` looks at every file; docs/models.md says what is supported"
+        ))
     })
 }
 
@@ -141,6 +200,21 @@ pub(crate) fn find(path: &Path) -> Outcome<Found> {
         None => {
             Err(Failure::usage(format!("{} is neither a run nor a checkpoint", path.display()))
                 .hint("a model folder without a run is given with --model"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hub_ids_are_told_from_paths() {
+        for id in ["Qwen/Qwen2.5-1.5B-Instruct", "a/b@main", "meta-llama/Llama-3.2-3B_x"] {
+            assert!(is_hub_id(id), "{id}");
+        }
+        for path in ["models", "./a/b", "../a", "/a/b", "a/b/c", "a/", "/b", "a b/c", "~/a"] {
+            assert!(!is_hub_id(path), "{path}");
         }
     }
 }

@@ -15,6 +15,8 @@
 mod curriculum;
 mod error;
 mod files;
+#[cfg(feature = "hub")]
+mod hub;
 mod level;
 pub mod metrics;
 mod policy;
@@ -26,6 +28,8 @@ mod task;
 pub use curriculum::{Curriculum, GroupOutcome, Pick, ProblemSampler};
 pub use error::{Error, Result};
 pub use files::{append_line, read_jsonl, write_atomic};
+#[cfg(feature = "hub")]
+pub use hub::{HubError, HubFiles, HubKind, HubSettings, hub_files};
 pub use level::Level;
 pub use policy::{FinishReason, GenerateRequest, Generation, Policy, Rollout, Sampling, TokenId};
 pub use problem::{Problem, Split};

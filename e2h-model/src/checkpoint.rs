@@ -4,9 +4,12 @@
 //! - A file is checked against the configuration before a number of it is used: an absent, extra-shaped or
 //!   unreadable tensor is an error that names it.
 //! - Files appear whole or not at all.
+//! - Loading maps the files: beside the f32 weights there is no copy of them, and the pages of the file are the
+//!   system's to give back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use e2h_core::write_atomic;
@@ -41,29 +44,26 @@ impl Model {
     pub fn load(files: &(impl ModelFiles + ?Sized)) -> Result<Self> {
         let shape = Shape::new(ModelConfig::load(files)?);
         let mut params = vec![0.0; shape.layout.n_params()];
-        let mut missing: BTreeSet<&str> =
-            shape.layout.tensors.iter().map(|spec| spec.name.as_str()).collect();
-        for name in weight_files(files)? {
-            let path = files.path(&name);
-            let bytes = files.read(&name).map_err(|source| Error::io("read", &path, source))?;
-            let file = SafeTensors::deserialize(&bytes)
-                .map_err(|e| Error::config(&path, format!("is not a safetensors file: {e}")))?;
-            for (name, view) in file.iter() {
-                let Some(spec) = shape.layout.get(name) else { continue };
-                if view.shape() != spec.shape {
-                    let problem = format!("has shape {:?}, not {:?}", view.shape(), spec.shape);
-                    return Err(Error::tensor(&path, name, problem));
-                }
-                decode(&mut params[spec.range.clone()], &view)
-                    .map_err(|problem| Error::tensor(&path, name, problem))?;
-                missing.remove(name);
-            }
-        }
-        if let Some(name) = missing.first() {
-            let problem = format!("is missing ({} tensors are)", missing.len());
-            return Err(Error::tensor(&files.path(SINGLE_FILE), name, problem));
-        }
+        for_each_tensor(files, &shape.layout, |range, view| decode(&mut params[range], view))?;
         Ok(Self::from_params(shape.config, params))
+    }
+
+    /// Checks that the weight files hold every tensor of the configuration in its shape, without holding them.
+    ///
+    /// Returns the number formats found, with the number of tensors of each.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn check_files(
+        files: &(impl ModelFiles + ?Sized),
+    ) -> Result<BTreeMap<&'static str, usize>> {
+        let shape = Shape::new(ModelConfig::load(files)?);
+        let mut formats = BTreeMap::new();
+        for_each_tensor(files, &shape.layout, |_, view| {
+            *formats.entry(format_name(view.dtype())?).or_insert(0) += 1;
+            Ok(())
+        })?;
+        Ok(formats)
     }
 
     /// Saves the decoder's weights to `folder`, which is created when it is absent; an adapter is not among them.
@@ -73,6 +73,42 @@ impl Model {
     pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<()> {
         save_weights(self.config(), self.weights(), folder, format)
     }
+}
+
+/// Calls `take` with every tensor of the layout and its place among the flat weights, file by file.
+fn for_each_tensor(
+    files: &(impl ModelFiles + ?Sized),
+    layout: &Layout,
+    mut take: impl FnMut(Range<usize>, &TensorView<'_>) -> std::result::Result<(), String>,
+) -> Result<()> {
+    let mut missing: BTreeSet<&str> =
+        layout.tensors.iter().map(|spec| spec.name.as_str()).collect();
+    let names = weight_files(files)?;
+    for name in &names {
+        let path = files.path(name);
+        let bytes = files.map(name).map_err(|source| Error::io("read", &path, source))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|e| Error::config(&path, format!("is not a safetensors file: {e}")))?;
+        for (name, view) in file.iter() {
+            let Some(spec) = layout.get(name) else { continue };
+            if view.shape() != spec.shape {
+                let problem = format!("has shape {:?}, not {:?}", view.shape(), spec.shape);
+                return Err(Error::tensor(&path, name, problem));
+            }
+            take(spec.range.clone(), &view)
+                .map_err(|problem| Error::tensor(&path, name, problem))?;
+            missing.remove(name);
+        }
+    }
+    if let Some(name) = missing.first() {
+        let problem = match missing.len() {
+            1 => "is missing".to_owned(),
+            n => format!("is missing, and {} more", n - 1),
+        };
+        let file = if names.len() == 1 { names[0].as_str() } else { INDEX_FILE };
+        return Err(Error::tensor(&files.path(file), name, problem));
+    }
+    Ok(())
 }
 
 /// Saves the configuration and the flat weights of a decoder.
@@ -90,6 +126,9 @@ pub(crate) fn save_weights(
         WeightFormat::Bf16 => "bfloat16",
     }
     .into();
+    if json.get("dtype").is_some() {
+        json["dtype"] = json["torch_dtype"].clone();
+    }
     let text = serde_json::to_string_pretty(&json).unwrap_or_default() + "\n";
     write_atomic(&folder.join("config.json"), text.as_bytes())?;
     let bytes = to_safetensors(&Layout::new(config), params, format, "")
@@ -148,6 +187,16 @@ fn weight_files(files: &(impl ModelFiles + ?Sized)) -> Result<Vec<String>> {
     Ok(shards.into_iter().collect())
 }
 
+fn format_name(dtype: Dtype) -> std::result::Result<&'static str, String> {
+    match dtype {
+        Dtype::F32 => Ok("f32"),
+        Dtype::F16 => Ok("f16"),
+        Dtype::BF16 => Ok("bf16"),
+        Dtype::F64 => Ok("f64"),
+        other => Err(format!("has dtype {other:?} (supported: F64, F32, F16, BF16)")),
+    }
+}
+
 /// Reads a tensor's elements, in row-major order.
 pub(crate) fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::Result<(), String> {
     let data = view.data();
@@ -169,7 +218,7 @@ pub(crate) fn decode(target: &mut [f32], view: &TensorView<'_>) -> std::result::
                 *t = f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32;
             }
         }
-        other => return Err(format!("has dtype {other:?} (supported: F64, F32, F16, BF16)")),
+        other => return format_name(other).map(|_| ()),
     }
     Ok(())
 }
@@ -203,6 +252,38 @@ mod tests {
                 assert!((a - b).abs() <= tolerance, "{a} became {b} as {format:?}");
             }
         }
+    }
+
+    #[test]
+    fn shards_are_found_by_the_index_and_what_they_lack_is_named() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let model = Model::new(ModelConfig::nano(40), &mut RootSeed(3).stream("init", &[]));
+        model.save(folder.path(), WeightFormat::F32).expect("saved");
+        let whole = fs::read(folder.path().join(SINGLE_FILE)).expect("readable");
+        let whole = SafeTensors::deserialize(&whole).expect("just written");
+        let parts: [Vec<_>; 2] = [0, 1].map(|part| {
+            whole.iter().enumerate().filter(|(i, _)| i % 2 == part).map(|(_, t)| t).collect()
+        });
+        let mut map = serde_json::Map::new();
+        for (index, part) in parts.iter().enumerate() {
+            let name = format!("model-0000{}-of-00002.safetensors", index + 1);
+            let bytes = serialize(part.iter().map(|(n, v)| (*n, v)), None).expect("serialises");
+            fs::write(folder.path().join(&name), bytes).expect("written");
+            map.extend(part.iter().map(|(tensor, _)| ((*tensor).to_owned(), name.clone().into())));
+        }
+        fs::remove_file(folder.path().join(SINGLE_FILE)).expect("removed");
+        let index = |map: serde_json::Map<String, serde_json::Value>| {
+            let json = serde_json::json!({ "metadata": {}, "weight_map": map });
+            fs::write(folder.path().join(INDEX_FILE), json.to_string()).expect("written");
+        };
+        index(map.clone());
+        assert_eq!(Model::load(folder.path()).expect("loaded").params(), model.params());
+        let formats = Model::check_files(folder.path()).expect("whole");
+        assert_eq!(formats, BTreeMap::from([("f32", model.layout().tensors.len())]));
+        map.retain(|_, file| file.as_str().is_some_and(|file| file.contains("00001-of")));
+        index(map);
+        let error = Model::load(folder.path()).expect_err("half is gone").to_string();
+        assert!(error.contains("is missing, and "), "{error}");
     }
 
     #[test]

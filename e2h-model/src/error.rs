@@ -64,6 +64,10 @@ pub enum Error {
         /// What is wrong, and what helps.
         problem: String,
     },
+    /// A model of the Hub could not be had.
+    #[cfg(feature = "hub")]
+    #[error("model {0}")]
+    Hub(#[source] e2h_core::HubError),
     /// Something in the shared parts failed.
     #[error(transparent)]
     Core(#[from] e2h_core::Error),

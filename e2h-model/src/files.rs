@@ -1,7 +1,9 @@
 //! Where the files of a model come from: a folder, or the program itself.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 /// The files of one model, by name.
@@ -12,13 +14,67 @@ pub trait ModelFiles {
     /// As the system answers; `NotFound` for a file that does not exist.
     fn read(&self, name: &str) -> io::Result<Cow<'_, [u8]>>;
 
+    /// The bytes of a file, without a copy where that can be.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn map(&self, name: &str) -> io::Result<FileBytes<'_>> {
+        self.read(name).map(FileBytes::Held)
+    }
+
     /// The path of a file, for messages.
     fn path(&self, name: &str) -> PathBuf;
+}
+
+/// The bytes of a file: held in memory, or mapped to it.
+#[derive(Debug)]
+pub enum FileBytes<'a> {
+    /// Held in memory.
+    Held(Cow<'a, [u8]>),
+    /// Read by the system page by page, and given back by it when memory is short.
+    Mapped(memmap2::Mmap),
+}
+
+impl Deref for FileBytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Held(bytes) => bytes,
+            Self::Mapped(map) => map,
+        }
+    }
 }
 
 impl ModelFiles for Path {
     fn read(&self, name: &str) -> io::Result<Cow<'_, [u8]>> {
         std::fs::read(self.join(name)).map(Cow::Owned)
+    }
+
+    fn map(&self, name: &str) -> io::Result<FileBytes<'_>> {
+        let file = File::open(self.join(name))?;
+        if file.metadata()?.len() == 0 {
+            return Ok(FileBytes::Held(Cow::Borrowed(&[])));
+        }
+        #[expect(unsafe_code, reason = "sound while no one shortens a model's file under us")]
+        // SAFETY: the map is only read, and dropped within the load; a program that truncates the file
+        // meanwhile ends this one by a signal, as with every reader of mapped weights.
+        let map = unsafe { memmap2::Mmap::map(&file)? };
+        Ok(FileBytes::Mapped(map))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.join(name)
+    }
+}
+
+impl ModelFiles for PathBuf {
+    fn read(&self, name: &str) -> io::Result<Cow<'_, [u8]>> {
+        self.as_path().read(name)
+    }
+
+    fn map(&self, name: &str) -> io::Result<FileBytes<'_>> {
+        self.as_path().map(name)
     }
 
     fn path(&self, name: &str) -> PathBuf {

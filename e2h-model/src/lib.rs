@@ -9,6 +9,8 @@ mod engine;
 mod error;
 mod files;
 mod generate;
+#[cfg(feature = "hub")]
+mod hub;
 mod language_model;
 mod model;
 mod optim;
@@ -16,6 +18,7 @@ mod params;
 mod peft;
 mod sampler;
 mod template;
+mod text;
 
 pub use adapter::{Adapter, LoraConfig, Projection};
 pub use batch::Group;
@@ -24,11 +27,14 @@ pub use checkpoint::WeightFormat;
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use files::{EmbeddedModel, ModelFiles};
+pub use files::{EmbeddedModel, FileBytes, ModelFiles};
 pub use generate::StopRule;
-pub use language_model::{LanguageModel, STOP_STRING, TextCodec};
+#[cfg(feature = "hub")]
+pub use hub::hub_folder;
+pub use language_model::LanguageModel;
 pub use model::{Model, TokenGrads, TokenStats};
 pub use optim::{AdamW, AdamWConfig, clip_global_norm, global_norm};
 pub use params::{Layout, TensorSpec};
 pub use peft::{ADAPTER_CONFIG_FILE, ADAPTER_FILE, PeftConfig};
-pub use template::{ChatTemplate, PLAIN_TEMPLATE};
+pub use template::{ChatTemplate, Message, PLAIN_TEMPLATE};
+pub use text::{STOP_STRING, TextCodec, TextStream};

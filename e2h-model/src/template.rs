@@ -1,12 +1,17 @@
 //! Chat templates, rendered as Hugging Face renders them.
 //!
 //! # Source
-//! `apply_chat_template(..., continue_final_message=True)` of transformers: the conversation is rendered with
-//! the opening of the assistant's message as its last message, and cut off right after it.
+//! `apply_chat_template` of transformers 5, with `continue_final_message=True` for prompts: a mark is put behind
+//! the opening of the assistant's message, the conversation is rendered, and the text is cut off at the mark.
+//!
+//! # Deviations
+//! - `strftime_now` answers with a fixed date, so that a prompt is the same on every day.
 
 use e2h_core::Prompt;
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Kwargs;
 use minijinja::{Environment, ErrorKind, Value, context};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
@@ -14,6 +19,25 @@ const NAME: &str = "chat_template";
 
 /// What joins the messages of the small models trained here: single spaces.
 pub const PLAIN_TEMPLATE: &str = "{% for message in messages %}{{ message.content }}{% if not loop.last %} {% endif %}{% endfor %}";
+
+/// What marks the end of an unfinished message; the space tells whether the template trims messages.
+const OPEN_END: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// Its text.
+    pub content: String,
+}
+
+impl Message {
+    /// A message.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into() }
+    }
+}
 
 /// A compiled chat template with the special tokens that it may name.
 #[derive(Debug)]
@@ -44,6 +68,7 @@ impl ChatTemplate {
         );
         // Templates print today's date in a system message; a fixed one keeps runs reproducible.
         environment.add_function("strftime_now", |_format: String| "26 Jul 2024".to_owned());
+        environment.add_filter("tojson", tojson);
         environment.add_template_owned(NAME, source.to_owned()).map_err(failure)?;
         Ok(Self {
             environment,
@@ -58,32 +83,112 @@ impl ChatTemplate {
         &self.source
     }
 
-    /// Renders a prompt up to the end of its assistant prefix.
+    /// Renders a prompt up to the end of its assistant prefix; without a prefix, up to where the assistant begins.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the template fails or drops the assistant's message.
     pub fn render(&self, prompt: &Prompt) -> Result<String> {
-        let message = |role: &str, content: &str| context! { role => role, content => content };
-        let system = prompt.system.as_deref().map(|content| message("system", content));
-        let rest = [message("user", &prompt.user), message("assistant", &prompt.assistant_prefix)];
-        let messages: Vec<Value> = system.into_iter().chain(rest).collect();
+        let system = prompt.system.as_deref().map(|content| Message::new("system", content));
+        let mut messages: Vec<Message> = system.into_iter().collect();
+        messages.push(Message::new("user", &prompt.user));
+        if prompt.assistant_prefix.is_empty() {
+            return self.render_chat(&messages, true);
+        }
+        messages.push(Message::new("assistant", &prompt.assistant_prefix));
+        self.render_open(messages)
+    }
+
+    /// Renders a conversation; with `add_generation_prompt`, up to where the assistant's answer begins.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the template fails.
+    pub fn render_chat(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let template = self.environment.get_template(NAME).map_err(failure)?;
-        let mut text = template
+        template
             .render(context! {
                 messages => messages,
+                tools => (),
+                documents => (),
                 bos_token => self.bos_token.as_str(),
                 eos_token => self.eos_token.as_str(),
-                add_generation_prompt => false,
+                add_generation_prompt => add_generation_prompt,
             })
-            .map_err(failure)?;
-        let prefix = prompt.assistant_prefix.trim();
-        let Some(start) = text.rfind(prefix) else {
-            return Err(Error::Tokenizer(format!(
-                "the chat template drops the assistant's message `{prefix}`"
-            )));
-        };
-        text.truncate(start + prefix.len());
-        Ok(text)
+            .map_err(failure)
+    }
+
+    /// Renders a conversation whose last message goes on.
+    fn render_open(&self, mut messages: Vec<Message>) -> Result<String> {
+        let mut opening = String::new();
+        if let Some(last) = messages.last_mut() {
+            opening = last.content.trim().to_owned();
+            last.content.push_str(OPEN_END);
+        }
+        let mut text = self.render_chat(&messages, false)?;
+        match text.rfind(OPEN_END.trim_end()) {
+            Some(end) if text.contains(&opening) => {
+                let keeps_space = text[end..].starts_with(OPEN_END);
+                text.truncate(end);
+                if !keeps_space {
+                    text.truncate(text.trim_end().len());
+                }
+                Ok(text)
+            }
+            _ => Err(Error::Tokenizer(format!(
+                "the chat template drops the assistant's message `{opening}`"
+            ))),
+        }
+    }
+}
+
+/// JSON as Python's `json.dumps` writes it, without the escapes for HTML that Jinja's own filter adds.
+fn tojson(value: &Value, options: Kwargs) -> std::result::Result<String, minijinja::Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    let wrong = |error: serde_json::Error| {
+        minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string())
+    };
+    match indent {
+        Some(width) => {
+            let pad = " ".repeat(width);
+            let mut bytes = Vec::new();
+            let formatter = serde_json::ser::PrettyFormatter::with_indent(pad.as_bytes());
+            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+            value.serialize(&mut serializer).map_err(wrong)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        None => {
+            let mut bytes = Vec::new();
+            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
+            value.serialize(&mut serializer).map_err(wrong)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+    }
+}
+
+/// A space after each comma and colon.
+struct Spaced;
+
+impl serde_json::ser::Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+    ) -> std::io::Result<()> {
+        writer.write_all(b": ")
     }
 }
 
@@ -111,6 +216,35 @@ mod tests {
             template.render(&prompt()).expect("rendered"),
             "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n2 + 2?<|im_end|>\n\
              <|im_start|>assistant\nLet me see.\n<think>"
+        );
+    }
+
+    #[test]
+    fn space_behind_the_prefix_stays_unless_the_template_trims() {
+        let render = |source: &str| {
+            let prompt = Prompt { assistant_prefix: "So: \n".to_owned(), ..prompt() };
+            ChatTemplate::new(source, "", "").expect("compiles").render(&prompt).expect("renders")
+        };
+        assert_eq!(render("{{ messages[-1].content }}!"), "So: \n");
+        assert_eq!(render("{{ messages[-1].content | trim }}!"), "So:");
+    }
+
+    #[test]
+    fn a_prompt_without_a_prefix_ends_where_the_assistant_begins() {
+        let source = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+        let template = ChatTemplate::new(source, "", "").expect("compiles");
+        let prompt = Prompt { assistant_prefix: String::new(), system: None, ..prompt() };
+        assert_eq!(template.render(&prompt).expect("renders"), "[user]2 + 2?[assistant]");
+    }
+
+    #[test]
+    fn json_is_written_as_python_writes_it() {
+        let source = "{{ [messages[0].content, 1] | tojson }}";
+        let template = ChatTemplate::new(source, "", "").expect("compiles");
+        let messages = [Message::new("user", "a < b, 'ö'")];
+        assert_eq!(
+            template.render_chat(&messages, false).expect("renders"),
+            r#"["a < b, 'ö'", 1]"#
         );
     }
 

@@ -8,6 +8,7 @@ pub mod checkpoint;
 mod config;
 mod error;
 mod eval;
+mod finetune;
 pub mod loss;
 mod report;
 mod rollout;
@@ -24,8 +25,9 @@ pub use eval::{
     EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, pass_counts,
     training_pools, wilson,
 };
+pub use finetune::{FinetuneConfig, finetune};
 pub use report::{StepReport, UpdateStats};
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
 pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder};
-pub use sft::{SftConfig, train_on_play};
+pub use sft::{Pair, SftConfig, train_on_play};
 pub use trainer::{Reference, Trainer};

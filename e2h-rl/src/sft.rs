@@ -44,13 +44,18 @@ impl Default for SftConfig {
 
 impl SftConfig {
     fn lr_at(&self, step: u64) -> f64 {
-        let warmup = (self.steps / 20).max(1);
-        if step < warmup {
-            return self.lr * (step + 1) as f64 / warmup as f64;
-        }
-        let progress = (step - warmup) as f64 / (self.steps - warmup).max(1) as f64;
-        self.lr * (0.1 + 0.45 * (1.0 + (std::f64::consts::PI * progress).cos()))
+        warm_cosine(self.lr, step, self.steps)
     }
+}
+
+/// The learning rate at `step` of `steps`: up over the first 5%, then down to a tenth of `peak` along a cosine.
+pub(crate) fn warm_cosine(peak: f64, step: u64, steps: u64) -> f64 {
+    let warmup = (steps / 20).max(1);
+    if step < warmup {
+        return peak * (step + 1) as f64 / warmup as f64;
+    }
+    let progress = (step - warmup) as f64 / (steps - warmup).max(1) as f64;
+    peak * (0.1 + 0.45 * (1.0 + (std::f64::consts::PI * progress).cos()))
 }
 
 /// Trains `policy` on random plays of `task`; `progress` gets the step and the mean loss in nats a token.
@@ -75,32 +80,69 @@ pub fn train_on_play(
                 let mut rng = seed.stream("play", &[step, index]);
                 let play = task.random_play(&config.play, &mut rng)?;
                 let prompt = text.encode_prompt(&task.prompt(&play.problem)?)?;
-                Ok((prompt, text.encode(&play.completion)?))
+                Ok(Pair { prompt, completion: text.encode(&play.completion)? })
             })
-            .collect::<Result<Vec<(Vec<TokenId>, Vec<TokenId>)>>>()?;
-        let groups: Vec<Group<'_>> = plays
-            .iter()
-            .map(|(prompt, completion)| Group { prompt, completions: vec![completion.as_slice()] })
-            .collect();
-        let n_tokens = plays.iter().map(|(_, completion)| completion.len()).sum::<usize>() as f32;
-        let mut grads = vec![0.0; n_params];
-        let losses = std::sync::Mutex::new(Vec::new());
-        policy.engine().backward(&groups, config.token_budget, &mut grads, &|stats| {
-            let loss: f64 = stats.logprobs.iter().map(|logprob| -f64::from(*logprob)).sum();
-            let mut losses = losses.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            losses.push((stats.sequences[0], loss));
-            TokenGrads {
-                d_logprobs: vec![-1.0 / n_tokens; stats.logprobs.len()],
-                d_entropies: vec![0.0; stats.logprobs.len()],
-            }
-        })?;
-        clip_global_norm(&mut grads, config.max_grad_norm);
-        policy.engine_mut().update_params(&mut |layout, params| {
-            optimizer.update(layout, params, &grads, config.lr_at(step));
-        });
-        let mut losses = losses.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        losses.sort_by_key(|(first, _)| *first);
-        progress(step, losses.iter().map(|(_, loss)| loss).sum::<f64>() / f64::from(n_tokens));
+            .collect::<Result<Vec<Pair>>>()?;
+        let pairs: Vec<&Pair> = plays.iter().collect();
+        let loss = supervised_update(
+            policy,
+            &mut optimizer,
+            &pairs,
+            &Update {
+                lr: config.lr_at(step),
+                max_grad_norm: config.max_grad_norm,
+                token_budget: config.token_budget,
+            },
+        )?;
+        progress(step, loss);
     }
     Ok(())
+}
+
+/// A prompt and what is to follow it, in tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// What the model is given.
+    pub prompt: Vec<TokenId>,
+    /// What it learns to say, end token included.
+    pub completion: Vec<TokenId>,
+}
+
+/// The numbers of one supervised update.
+pub(crate) struct Update {
+    pub lr: f64,
+    pub max_grad_norm: f64,
+    pub token_budget: usize,
+}
+
+/// One update on the mean negative log-prob over the completions' tokens; returns it, in nats a token.
+pub(crate) fn supervised_update(
+    policy: &mut LanguageModel,
+    optimizer: &mut AdamW,
+    pairs: &[&Pair],
+    update: &Update,
+) -> Result<f64> {
+    let groups: Vec<Group<'_>> = pairs
+        .iter()
+        .map(|pair| Group { prompt: &pair.prompt, completions: vec![pair.completion.as_slice()] })
+        .collect();
+    let n_tokens = pairs.iter().map(|pair| pair.completion.len()).sum::<usize>() as f32;
+    let mut grads = vec![0.0; policy.engine().params().len()];
+    let losses = std::sync::Mutex::new(Vec::new());
+    policy.engine().backward(&groups, update.token_budget, &mut grads, &|stats| {
+        let loss: f64 = stats.logprobs.iter().map(|logprob| -f64::from(*logprob)).sum();
+        let mut losses = losses.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        losses.push((stats.sequences[0], loss));
+        TokenGrads {
+            d_logprobs: vec![-1.0 / n_tokens; stats.logprobs.len()],
+            d_entropies: vec![0.0; stats.logprobs.len()],
+        }
+    })?;
+    clip_global_norm(&mut grads, update.max_grad_norm);
+    policy.engine_mut().update_params(&mut |layout, params| {
+        optimizer.update(layout, params, &grads, update.lr);
+    });
+    let mut losses = losses.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    losses.sort_by_key(|(first, _)| *first);
+    Ok(losses.iter().map(|(_, loss)| loss).sum::<f64>() / f64::from(n_tokens))
 }

@@ -16,8 +16,6 @@
 //! - With the same seed, a smaller [`take`](DataSpec::take) is the beginning of a larger one.
 
 mod error;
-#[cfg(feature = "hub")]
-mod hub;
 pub(crate) mod known;
 mod layout;
 pub(crate) mod lines;

@@ -5,6 +5,7 @@ use e2h_rl::{Ask, roll_out};
 use serde_json::json;
 
 use crate::args::SampleArgs;
+use crate::commands::chat;
 use crate::commands::eval::subject;
 use crate::commands::tasks::first_problem;
 use crate::config::{Config, ModelSection};
@@ -19,7 +20,21 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         return Err(Failure::usage(format!("--temperature is {}", args.temperature))
             .hint("0 takes the most probable token, 1 samples as in training"));
     }
+    if let (Some(_), Some(text)) = (&args.config.model, &args.path) {
+        let mut args = args.clone();
+        if args.own.is_given() {
+            return Err(Failure::usage("a text is given twice")
+                .hint("leave the argument out, or --prompt, --prompts and --chat"));
+        }
+        args.own.prompt = Some(text.to_string_lossy().into_owned());
+        let config = args.config.resolve()?.value;
+        let base = config.model.base.clone();
+        return chat::run(&args, &config, base);
+    }
     let (config, base) = subject(args.path.as_deref(), &args.config)?;
+    if args.own.is_given() {
+        return chat::run(args, &config, base);
+    }
     let task = config.task.clone().task().map_err(first_problem)?;
     let n_levels = task.levels().len();
     if usize::from(args.level) >= n_levels {

@@ -29,6 +29,9 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         None => (args.config.resolve()?, None),
     };
     let (config, text) = (config.value, config.text);
+    if args.dry_run {
+        return crate::commands::plan::run(&config, args.json);
+    }
     let start = Instant::now();
     let task = config.task.clone().task().map_err(first_problem)?;
     let Placed { policy, place } = policy::place(&config.model)?;

@@ -63,15 +63,9 @@ pub enum DataError {
         source: parquet::errors::ParquetError,
     },
     /// A data set of the Hub could not be had.
-    #[error("data set {id} at revision {revision}: {problem}")]
-    Hub {
-        /// The data set.
-        id: String,
-        /// The revision.
-        revision: String,
-        /// What is wrong and what helps.
-        problem: String,
-    },
+    #[cfg(feature = "hub")]
+    #[error("data set {0}")]
+    Hub(#[from] e2h_core::HubError),
 }
 
 /// A row that could not be taken, and why.

@@ -22,7 +22,16 @@ pub(super) fn files(spec: &DataSpec) -> Result<Vec<PathBuf>, DataError> {
     let mut files = match &spec.hub {
         None => Vec::new(),
         #[cfg(feature = "hub")]
-        Some(hub) => super::hub::files(hub, &super::hub::Settings::from_env())?,
+        Some(hub) => {
+            let wanted = e2h_core::HubFiles {
+                kind: e2h_core::HubKind::Dataset,
+                id: &hub.id,
+                revision: &hub.revision,
+                files: &hub.files,
+                optional: &[],
+            };
+            e2h_core::hub_files(&wanted, &e2h_core::HubSettings::from_env())?
+        }
         #[cfg(not(feature = "hub"))]
         Some(hub) => {
             return Err(DataError::NotBuilt {

@@ -1,7 +1,7 @@
-//! Files of data sets on the Hugging Face Hub, through the cache that all its clients share.
+//! Files of models and data sets on the Hugging Face Hub, through the cache that all its clients share.
 //!
 //! The environment is that of the Python client: `HF_HUB_CACHE` or `HF_HOME` for the cache, `HF_ENDPOINT`,
-//! `HF_HUB_OFFLINE` to use the cache alone, `HF_TOKEN` for private and gated data sets.
+//! `HF_HUB_OFFLINE` to use the cache alone, `HF_TOKEN` for private and gated repositories.
 //!
 //! # Invariants
 //! - All files of one call are of one commit, and a file that is in the cache is not fetched again.
@@ -15,19 +15,22 @@ use glob::Pattern;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::error::excerpt;
-use super::{DataError, HubSpec};
-
 /// Where the Hub and its cache are.
-pub(super) struct Settings {
-    cache: Option<PathBuf>,
-    endpoint: Option<String>,
-    offline: bool,
-    token: Option<String>,
+#[derive(Clone)]
+pub struct HubSettings {
+    /// The folder of the cache; `None` when there is no home folder to put it in.
+    pub cache: Option<PathBuf>,
+    /// Another Hub than the public one.
+    pub endpoint: Option<String>,
+    /// Use the cache alone.
+    pub offline: bool,
+    /// Who asks.
+    pub token: Option<String>,
 }
 
-impl Settings {
-    pub(super) fn from_env() -> Self {
+impl HubSettings {
+    /// What the environment says.
+    pub fn from_env() -> Self {
         let text = |name| env::var(name).ok().filter(|text| !text.is_empty());
         let path = |name| text(name).map(PathBuf::from);
         let home = || env::home_dir().map(|home| home.join(".cache/huggingface"));
@@ -42,30 +45,78 @@ impl Settings {
     }
 }
 
-/// One data set at one revision.
-struct Dataset<'a> {
-    spec: &'a HubSpec,
+/// What a repository holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HubKind {
+    /// Weights and a tokenizer.
+    Model,
+    /// Rows.
+    Dataset,
+}
+
+/// Files of a repository at one revision.
+#[derive(Clone, Debug)]
+pub struct HubFiles<'a> {
+    /// What the repository holds.
+    pub kind: HubKind,
+    /// `owner/name`.
+    pub id: &'a str,
+    /// Branch, tag or commit.
+    pub revision: &'a str,
+    /// Names or patterns that must match at least one file each.
+    pub files: &'a [String],
+    /// Names or patterns of files that are taken where they are there.
+    pub optional: &'a [String],
+}
+
+/// Why files of a repository could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{id} at revision {revision}: {problem}")]
+pub struct HubError {
+    /// The repository.
+    pub id: String,
+    /// The revision.
+    pub revision: String,
+    /// What is wrong and what helps.
+    pub problem: String,
+}
+
+/// Patterns of the files that are wanted.
+struct Patterns {
+    required: Vec<Pattern>,
+    optional: Vec<Pattern>,
+}
+
+/// One repository at one revision.
+struct Repository<'a> {
+    spec: &'a HubFiles<'a>,
     cache: Cache,
 }
 
 /// The local paths of the files that `spec` names, fetched where they are not in the cache.
-pub(super) fn files(spec: &HubSpec, settings: &Settings) -> Result<Vec<PathBuf>, DataError> {
-    let wrong = |problem: String| DataError::Hub {
-        id: spec.id.clone(),
-        revision: spec.revision.clone(),
+///
+/// # Errors
+/// [`HubError`] when a file is not there, may not be read, or neither the Hub nor the cache can answer.
+pub fn hub_files(spec: &HubFiles<'_>, settings: &HubSettings) -> Result<Vec<PathBuf>, HubError> {
+    let wrong = |problem: String| HubError {
+        id: spec.id.to_owned(),
+        revision: spec.revision.to_owned(),
         problem,
     };
     let cache = settings.cache.clone();
     let cache = cache.ok_or_else(|| wrong("no cache folder: set HF_HOME".to_owned()))?;
-    let patterns: Result<Vec<Pattern>, _> =
-        spec.files.iter().map(|file| Pattern::new(file)).collect();
-    let patterns = patterns.map_err(|error| wrong(format!("`hub.files`: {error}")))?;
-    let dataset = Dataset { spec, cache: Cache::new(cache) };
-    let cached = || dataset.cached(&patterns);
+    let compiled = |names: &[String]| {
+        let patterns: Result<Vec<Pattern>, _> =
+            names.iter().map(|file| Pattern::new(file)).collect();
+        patterns.map_err(|error| wrong(format!("`hub.files`: {error}")))
+    };
+    let patterns = Patterns { required: compiled(spec.files)?, optional: compiled(spec.optional)? };
+    let repository = Repository { spec, cache: Cache::new(cache) };
+    let cached = || repository.cached(&patterns);
     let found = if settings.offline {
         cached().map_err(|problem| format!("{problem}, and HF_HUB_OFFLINE is set"))
     } else {
-        dataset.fetch(&patterns, settings).or_else(|error| match status(&error) {
+        repository.fetch(&patterns, settings).or_else(|error| match status(&error) {
             _ if matches!(error, FetchError::Files(_)) => Err(error.to_string()),
             Some(_) => Err(error.to_string()),
             // No answer at all: the cache may do.
@@ -104,7 +155,7 @@ fn explain(error: &ApiError) -> String {
         _ => None,
     };
     match refused {
-        // The Hub does not tell strangers whether a private data set exists.
+        // The Hub does not tell strangers whether a private repository exists.
         Some(401) => "is not there, is private, or is gated: check the id, accept its terms on its page, set HF_TOKEN",
         Some(403) => "is gated: accept its terms on its page, with the account that HF_TOKEN is of",
         Some(404) => "is not on the Hub; check the id and the revision",
@@ -114,13 +165,21 @@ fn explain(error: &ApiError) -> String {
     .to_owned()
 }
 
-impl Dataset<'_> {
+impl Repository<'_> {
     fn repo(&self, revision: &str) -> Repo {
-        Repo::with_revision(self.spec.id.clone(), RepoType::Dataset, revision.to_owned())
+        let kind = match self.spec.kind {
+            HubKind::Model => RepoType::Model,
+            HubKind::Dataset => RepoType::Dataset,
+        };
+        Repo::with_revision(self.spec.id.to_owned(), kind, revision.to_owned())
     }
 
     /// Asks the Hub for the names and fetches the files that match.
-    fn fetch(&self, patterns: &[Pattern], settings: &Settings) -> Result<Vec<PathBuf>, FetchError> {
+    fn fetch(
+        &self,
+        patterns: &Patterns,
+        settings: &HubSettings,
+    ) -> Result<Vec<PathBuf>, FetchError> {
         let mut builder = ApiBuilder::from_cache(self.cache.clone()).with_progress(false);
         if let Some(endpoint) = &settings.endpoint {
             builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
@@ -129,24 +188,24 @@ impl Dataset<'_> {
             builder = builder.with_token(Some(token.clone()));
         }
         let api: Api = builder.build()?;
-        let info = api.repo(self.repo(&self.spec.revision)).info()?;
+        let info = api.repo(self.repo(self.spec.revision)).info()?;
         let names = info.siblings.into_iter().map(|file| file.rfilename);
         let names = choose(names.filter(|name| is_plain(name)).collect(), patterns)
             .map_err(FetchError::Files)?;
         let at_commit = api.repo(self.repo(&info.sha));
         let paths = names.iter().map(|name| at_commit.get(name)).collect::<Result<_, _>>()?;
         // So that the cache knows the revision by its name when the Hub is out of reach.
-        let named = self.cache.repo(self.repo(&self.spec.revision));
+        let named = self.cache.repo(self.repo(self.spec.revision));
         named.create_ref(&info.sha).map_err(ApiError::from)?;
         Ok(paths)
     }
 
     /// The files in the cache that match.
-    fn cached(&self, patterns: &[Pattern]) -> Result<Vec<PathBuf>, String> {
-        let repo = self.repo(&self.spec.revision);
+    fn cached(&self, patterns: &Patterns) -> Result<Vec<PathBuf>, String> {
+        let repo = self.repo(self.spec.revision);
         let folder = self.cache.path().join(repo.folder_name());
-        let commit = fs::read_to_string(folder.join("refs").join(&self.spec.revision));
-        let commit = commit.unwrap_or_else(|_| self.spec.revision.clone());
+        let commit = fs::read_to_string(folder.join("refs").join(self.spec.revision));
+        let commit = commit.unwrap_or_else(|_| self.spec.revision.to_owned());
         let snapshot = folder.join("snapshots").join(commit.trim());
         let mut names = Vec::new();
         walk(&snapshot, "", &mut names);
@@ -159,18 +218,19 @@ impl Dataset<'_> {
 }
 
 /// The names that match a pattern, in the order of names.
-fn choose(mut names: Vec<String>, patterns: &[Pattern]) -> Result<Vec<String>, String> {
+fn choose(mut names: Vec<String>, patterns: &Patterns) -> Result<Vec<String>, String> {
     names.sort();
     let listed = excerpt_list(&names);
-    if patterns.is_empty() {
+    if patterns.required.is_empty() {
         return Err(format!("name the files in `hub.files`; there are {listed}"));
     }
-    for pattern in patterns {
+    for pattern in &patterns.required {
         if !names.iter().any(|name| pattern.matches(name)) {
             return Err(format!("no file matches {pattern}; there are {listed}"));
         }
     }
-    names.retain(|name| patterns.iter().any(|pattern| pattern.matches(name)));
+    let wanted = || patterns.required.iter().chain(&patterns.optional);
+    names.retain(|name| wanted().any(|pattern| pattern.matches(name)));
     Ok(names)
 }
 
@@ -178,6 +238,14 @@ fn excerpt_list(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(20).map(|name| excerpt(name)).collect();
     let more = if names.len() > shown.len() { ", ..." } else { "" };
     format!("{}{more}", shown.join(", "))
+}
+
+/// The first 60 characters of a name.
+fn excerpt(name: &str) -> String {
+    match name.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.to_owned(),
+    }
 }
 
 /// True for a name that stays within its folder.
@@ -237,10 +305,14 @@ mod tests {
 
     fn reply(path: &str, range: Option<(usize, usize)>) -> String {
         let (status, body) = match path {
-            "/api/datasets/own/rows/revision/main" => ("200 OK", INFO),
+            "/api/datasets/own/rows/revision/main" | "/api/models/own/rows/revision/main" => {
+                ("200 OK", INFO)
+            }
             "/api/datasets/own/gated/revision/main" => ("403 Forbidden", ""),
             "/api/datasets/own/hidden/revision/main" => ("401 Unauthorized", ""),
-            "/datasets/own/rows/resolve/c0ffee/data/train.jsonl" => ("206 Partial Content", ROWS),
+            "/datasets/own/rows/resolve/c0ffee/data/train.jsonl"
+            | "/own/rows/resolve/c0ffee/data/train.jsonl"
+            | "/own/rows/resolve/c0ffee/README.md" => ("206 Partial Content", ROWS),
             _ => ("404 Not Found", ""),
         };
         let (from, to) = range.unwrap_or((0, usize::MAX));
@@ -254,16 +326,21 @@ mod tests {
         )
     }
 
-    fn spec(id: &str, files: &[&str]) -> HubSpec {
-        HubSpec {
-            id: id.to_owned(),
-            revision: "main".to_owned(),
-            files: files.iter().map(|file| (*file).to_owned()).collect(),
-        }
+    fn get(
+        kind: HubKind,
+        id: &str,
+        names: &[&str],
+        optional: &[&str],
+        settings: &HubSettings,
+    ) -> Result<Vec<PathBuf>, HubError> {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (files, optional) = (own(names), own(optional));
+        let spec = HubFiles { kind, id, revision: "main", files: &files, optional: &optional };
+        hub_files(&spec, settings)
     }
 
-    fn settings(cache: &Path, endpoint: &str, offline: bool) -> Settings {
-        Settings {
+    fn settings(cache: &Path, endpoint: &str, offline: bool) -> HubSettings {
+        HubSettings {
             cache: Some(cache.to_path_buf()),
             endpoint: Some(endpoint.to_owned()),
             offline,
@@ -275,18 +352,20 @@ mod tests {
     fn a_file_is_fetched_once_and_then_comes_from_the_cache() {
         let cache = tempfile::tempdir().expect("a temporary folder");
         let (endpoint, n_answers) = serve();
-        let wanted = spec("own/rows", &["data/tr*.jsonl"]);
+        let files = |settings: &HubSettings| {
+            get(HubKind::Dataset, "own/rows", &["data/tr*.jsonl"], &[], settings)
+        };
         let online = settings(cache.path(), &endpoint, false);
-        let first = files(&wanted, &online).expect("served");
+        let first = files(&online).expect("served");
         assert_eq!(fs::read_to_string(&first[0]).expect("readable"), ROWS);
         let before = n_answers.load(Ordering::SeqCst);
-        assert_eq!(files(&wanted, &online).expect("served"), first);
+        assert_eq!(files(&online).expect("served"), first);
         assert_eq!(n_answers.load(Ordering::SeqCst), before + 1, "only the names are asked for");
         let offline = settings(cache.path(), &endpoint, true);
-        assert_eq!(files(&wanted, &offline).expect("cached"), first);
+        assert_eq!(files(&offline).expect("cached"), first);
         assert_eq!(n_answers.load(Ordering::SeqCst), before + 1, "nothing is asked for");
         let unreachable = settings(cache.path(), "http://127.0.0.1:1", false);
-        assert_eq!(files(&wanted, &unreachable).expect("cached"), first);
+        assert_eq!(files(&unreachable).expect("cached"), first);
     }
 
     #[test]
@@ -294,8 +373,8 @@ mod tests {
         let cache = tempfile::tempdir().expect("a temporary folder");
         let (endpoint, _) = serve();
         let check = |id: &str, names: &[&str], endpoint: &str, offline: bool, expected: &str| {
-            let error =
-                files(&spec(id, names), &settings(cache.path(), endpoint, offline)).expect_err(id);
+            let settings = settings(cache.path(), endpoint, offline);
+            let error = get(HubKind::Dataset, id, names, &[], &settings).expect_err(id);
             assert!(error.to_string().contains(expected), "{error}");
         };
         check("own/gated", &["*"], &endpoint, false, "is gated: accept its terms");
@@ -313,6 +392,16 @@ mod tests {
         check("own/rows", &["*"], &endpoint, true, "it is not in the cache at");
         check("own/rows", &["*"], &endpoint, true, "HF_HUB_OFFLINE is set");
         check("own/rows", &["*"], "http://127.0.0.1:1", false, "cannot be reached");
+    }
+
+    #[test]
+    fn optional_files_come_where_they_are_there() {
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let (endpoint, _) = serve();
+        let online = settings(cache.path(), &endpoint, false);
+        let optional = ["README.md", "no-such.json"];
+        let files = get(HubKind::Model, "own/rows", &["data/train.jsonl"], &optional, &online);
+        assert_eq!(files.expect("served").len(), 2);
     }
 
     #[test]

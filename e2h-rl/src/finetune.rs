@@ -1,0 +1,110 @@
+//! Supervised fine-tuning on prompts and completions.
+//!
+//! The loss is the mean negative log-prob of the completions' tokens; prompts are given, not learnt.
+//!
+//! # Invariants
+//! - The order of the rows depends on (seed, epoch) only.
+
+use e2h_core::RootSeed;
+use e2h_model::{AdamW, AdamWConfig, LanguageModel};
+use rand::seq::SliceRandom;
+
+use crate::Result;
+use crate::sft::{Pair, Update, supervised_update};
+
+/// How a model is fine-tuned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinetuneConfig {
+    /// Passes over the rows.
+    pub epochs: u64,
+    /// Rows an update.
+    pub batch: usize,
+    /// Peak learning rate; it rises over the first 5% of the steps and falls to a tenth along a cosine.
+    pub lr: f64,
+    /// Bound on the gradient's 2-norm.
+    pub max_grad_norm: f64,
+    /// Rows that a worker thread holds at a time, in tokens. Changes memory and speed only.
+    pub token_budget: usize,
+}
+
+impl Default for FinetuneConfig {
+    fn default() -> Self {
+        Self { epochs: 1, batch: 16, lr: 2e-5, max_grad_norm: 1.0, token_budget: 1024 }
+    }
+}
+
+impl FinetuneConfig {
+    /// Updates for `n_rows` rows.
+    pub fn steps(&self, n_rows: usize) -> u64 {
+        self.epochs * n_rows.div_ceil(self.batch.max(1)) as u64
+    }
+}
+
+/// Trains `policy` on `pairs`; `progress` gets the step and the mean loss in nats a token.
+///
+/// # Errors
+/// When the model fails, for example on a row that is longer than its context.
+pub fn finetune(
+    policy: &mut LanguageModel,
+    pairs: &[Pair],
+    config: &FinetuneConfig,
+    seed: RootSeed,
+    mut progress: impl FnMut(u64, f64),
+) -> Result<()> {
+    let adamw = AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() };
+    let mut optimizer = AdamW::new(adamw, policy.engine().params().len());
+    let steps = config.steps(pairs.len());
+    let mut step = 0;
+    for epoch in 0..config.epochs {
+        let mut order: Vec<&Pair> = pairs.iter().collect();
+        order.shuffle(&mut seed.stream("finetune/order", &[epoch]));
+        for batch in order.chunks(config.batch.max(1)) {
+            let update = Update {
+                lr: crate::sft::warm_cosine(config.lr, step, steps),
+                max_grad_norm: config.max_grad_norm,
+                token_budget: config.token_budget,
+            };
+            let loss = supervised_update(policy, &mut optimizer, batch, &update)?;
+            progress(step, loss);
+            step += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use e2h_model::{Model, ModelConfig, TextCodec};
+
+    use super::*;
+
+    #[test]
+    fn a_model_learns_the_rows_and_the_loss_does_not_depend_on_the_token_budget() {
+        let words: Vec<String> = (0..12).map(|n| format!("w{n}")).collect();
+        let run = |token_budget| {
+            let codec = TextCodec::word_level(&words).expect("a tokenizer");
+            let config = ModelConfig::nano(codec.vocab_size());
+            let model = Model::new(config, &mut RootSeed(1).stream("init", &[]));
+            let mut policy = LanguageModel::new(model, codec).expect("they fit");
+            let pairs: Vec<Pair> = (2..10)
+                .map(|n| Pair { prompt: vec![n], completion: vec![n + 1, n + 2, 1] })
+                .collect();
+            let config = FinetuneConfig {
+                epochs: 30,
+                batch: 3,
+                lr: 2e-3,
+                token_budget,
+                ..FinetuneConfig::default()
+            };
+            let mut losses = Vec::new();
+            let seed = RootSeed(2);
+            finetune(&mut policy, &pairs, &config, seed, |_, loss| losses.push(loss))
+                .expect("valid rows");
+            assert_eq!(losses.len() as u64, config.steps(pairs.len()));
+            losses
+        };
+        let (losses, split) = (run(1024), run(1));
+        assert!(losses[0] > 2.0 && losses[losses.len() - 1] < 0.5, "{losses:?}");
+        assert!((losses[0] - split[0]).abs() < 1e-5, "{} {}", losses[0], split[0]);
+    }
+}
