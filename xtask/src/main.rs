@@ -1,4 +1,4 @@
-//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`, `bench`.
+//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`, `bench`, `golden`.
 //!
 //! `check` is all that continuous integration runs. `experiments` drives the built `e2h` binary and knows it
 //! only by its command line and its files, so this crate depends on no other crate of the workspace.
@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod experiments;
 mod generate;
+mod golden;
 mod stats;
 mod tidy;
 
@@ -47,6 +48,9 @@ enum Verb {
     Experiments(experiments::Args),
     /// Measure speed: of tasks
     Bench(bench::Args),
+    /// Compare models with numbers of other programs
+    #[command(subcommand)]
+    Golden(golden::Golden),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Check { fast } => check::run(&root, fast),
         Verb::Tidy => tidy::run(&root),
         Verb::Gen { check } => generate::run(&root, check),
+        Verb::Golden(verb) => golden::run(&root, &verb),
         Verb::Experiments(args) => experiments::run(&root, &args),
         Verb::Bench(args) => bench::run(&root, &args),
     };

@@ -1,0 +1,63 @@
+//! `cargo xtask golden`: comparisons with numbers that other programs computed, on models of one's own.
+//!
+//! Both verbs run programs of the other crates, so this crate depends on none of them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Subcommand;
+use xshell::cmd;
+
+use crate::{cargo, shell};
+
+/// `cargo xtask golden`
+#[derive(Subcommand)]
+pub(crate) enum Golden {
+    /// Compare log-probs, entropies, gradients and greedy continuations with a folder's `expected.safetensors`, and
+    /// print the largest differences; DIR is such a folder, or holds several
+    Models {
+        /// The folder
+        dir: PathBuf,
+        /// Where to compute: cpu, cuda, cuda:1; with `cuda` the program is built for it
+        #[arg(long, default_value = "cpu")]
+        device: String,
+    },
+    /// Compare chat templates, tokens and greedy answers of a model with transformers
+    Greedy {
+        /// The model folder
+        model: PathBuf,
+        /// A Python with torch and transformers
+        #[arg(long, default_value = "python3")]
+        python: String,
+    },
+}
+
+/// Runs the verb.
+pub(crate) fn run(root: &Path, golden: &Golden) -> Result<()> {
+    let shell = shell(root)?;
+    let cargo = cargo();
+    let whole = |dir: &Path| {
+        dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))
+    };
+    match golden {
+        Golden::Models { dir, device } => {
+            let dir = whole(dir)?;
+            let features: &[&str] =
+                if device.starts_with("cuda") { &["--features", "cuda"] } else { &[] };
+            cmd!(
+                shell,
+                "{cargo} run -q -p e2h-model {features...} --example goldens -- {dir} {device}"
+            )
+            .run()?;
+        }
+        Golden::Greedy { model, python } => {
+            let model = whole(model)?;
+            ensure!(model.join("config.json").is_file(), "{} has no config.json", model.display());
+            cmd!(shell, "{cargo} test -p e2h-cli --test it golden")
+                .env("E2H_GOLDEN_MODEL", model)
+                .env("E2H_GOLDEN_PYTHON", python)
+                .run()?;
+        }
+    }
+    Ok(())
+}
