@@ -11,12 +11,7 @@ use serde_json::{Value, json};
 
 use crate::hints::{Failure, Outcome};
 use crate::layers::{Layers, Resolved};
-
-/// The presets, by name.
-pub(crate) const PRESETS: &[(&str, &str)] = &[
-    ("countdown-nano", include_str!("../../configs/countdown-nano.toml")),
-    ("blocksworld-nano", include_str!("../../configs/blocksworld-nano.toml")),
-];
+use crate::presets::PRESETS;
 
 /// Everything that can be set about a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ mod embedded;
 mod hints;
 mod layers;
 mod policy;
+mod presets;
 mod problems;
 mod progress;
 mod report;

@@ -64,6 +64,8 @@ pub fn finetune(
                 max_grad_norm: config.max_grad_norm,
                 token_budget: config.token_budget,
             };
+            let dropout = seed.stream("finetune/dropout", &[step]);
+            policy.engine_mut().set_dropout_stream(dropout);
             let loss = supervised_update(policy, &mut optimizer, batch, &update)?;
             progress(step, loss);
             step += 1;

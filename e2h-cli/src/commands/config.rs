@@ -1,8 +1,8 @@
 //! `e2h config`: every setting, and where it comes from.
 
 use crate::args::{ConfigCommand, ConfigCommandArgs};
-use crate::config::PRESETS;
 use crate::hints::Outcome;
+use crate::presets::PRESETS;
 use crate::progress::{out, say};
 
 /// Runs the command.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use e2h_core::Prompt;
-use e2h_model::{LanguageModel, Model, ModelConfig, ModelFiles, TextCodec, WeightFormat};
+use e2h_model::{
+    ADAPTER_CONFIG_FILE, Model, ModelConfig, ModelFiles, PeftConfig, TextCodec, WeightFormat,
+};
 use serde_json::json;
 
 use crate::hints::{Failure, Outcome};
@@ -34,11 +36,13 @@ enum ModelCommand {
         /// A model folder, a run, a checkpoint, a Hub id, or embedded:NAME
         model: String,
     },
-    /// Write a folder that transformers, peft and vLLM open
+    /// Write a folder that transformers, peft and vLLM open; an adapter stays one
     Export(ExportArgs),
+    /// Add an adapter to the weights of its model, and write the whole
+    Merge(ExportArgs),
 }
 
-/// `e2h model export`
+/// `e2h model export` and `e2h model merge`
 #[derive(Debug, clap::Args)]
 struct ExportArgs {
     /// A model folder, a run, a checkpoint, a Hub id, or embedded:NAME
@@ -77,17 +81,30 @@ pub(crate) fn run(args: &ModelArgs) -> Outcome {
     match &args.command {
         ModelCommand::Info { model, json } => info(model, *json),
         ModelCommand::Check { model } => check(model),
-        ModelCommand::Export(args) => export(args),
+        ModelCommand::Export(args) => export(args, false),
+        ModelCommand::Merge(args) => export(args, true),
     }
 }
 
-/// A model by name; a run folder stands for its newest checkpoint.
-fn source(name: &str) -> Outcome<Source> {
+/// A run folder stands for its newest checkpoint.
+fn named(name: &str) -> Outcome<String> {
     let path = Path::new(name);
-    if path.join("config.toml").is_file() {
-        return Ok(Source::Folder(policy::find(path)?.model));
+    match path.join("config.toml").is_file() {
+        true => Ok(policy::find(path)?.model.display().to_string()),
+        false => Ok(name.to_owned()),
     }
-    policy::source(name)
+}
+
+/// The files of a whole model by name.
+fn source(name: &str) -> Outcome<Source> {
+    let name = named(name)?;
+    if Path::new(&name).join(ADAPTER_CONFIG_FILE).is_file() {
+        let base = PeftConfig::load(Path::new(&name)).ok().and_then(|config| config.base);
+        let of = base.map_or(String::new(), |base| format!(" of {base}"));
+        return Err(Failure::usage(format!("{name} is an adapter{of}, not a whole model"))
+            .hint(format!("`e2h model merge {name} --out DIR` makes a whole model of it")));
+    }
+    policy::source(&name)
 }
 
 fn failure(name: &str, error: &e2h_model::Error) -> Failure {
@@ -216,13 +233,16 @@ fn problems(files: &(impl ModelFiles + ?Sized)) -> Vec<String> {
     problems
 }
 
-fn export(args: &ExportArgs) -> Outcome {
-    let source = source(&args.model)?;
+fn export(args: &ExportArgs, merge: bool) -> Outcome {
     must_be_new(&args.out)?;
-    let loaded = LanguageModel::load(source.files());
-    let model = loaded.map_err(|error| failure(&args.model, &error))?;
+    let name = named(&args.model)?;
+    let mut model = policy::load(&name)?;
+    if merge && model.engine_mut().merge_adapter().is_none() {
+        return Err(Failure::usage(format!("{name} has no adapter"))
+            .hint("give a folder with adapter_config.json, or the run that trained one"));
+    }
     model.save(&args.out, args.format.into()).map_err(Failure::run)?;
-    say(&format!("{} is written to {}", args.model, args.out.display()));
+    say(&format!("{name} is written to {}", args.out.display()));
     Ok(())
 }
 

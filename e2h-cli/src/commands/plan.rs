@@ -1,12 +1,13 @@
 //! `e2h train --dry-run`: what a run would do, from the configuration and the model's shape alone.
 //!
 //! Memory in bytes, for `n` weights of which `m` are trained and `w` worker threads:
-//! weights `4 n`, gradients `4 m (1 + w)`, AdamW `8 m`, a reference `4 n` where the loss has a KL term, and the keys
+//! weights `4 n`, an adapter `4 m`, gradients `4 m (1 + w)`, AdamW `8 m`, a reference `4 n` where the loss has a KL
+//! term and there is no adapter that could be switched off for it, and the keys
 //! and values of all prompts and completions that are decoded at a time, `2 L K D` numbers a token.
 //! Activations of a slice are not in it: they grow with `train.token_budget`.
 
 use e2h_core::{Level, RootSeed, Split, Task};
-use e2h_model::{Layout, ModelConfig, TextCodec};
+use e2h_model::{Adapter, Layout, ModelConfig, TextCodec};
 use e2h_sched::Preview;
 use serde_json::{Value, json};
 
@@ -94,14 +95,20 @@ fn plan(
 fn memory(config: &Config, shape: &ModelConfig, prompt: usize) -> Vec<(&'static str, f64)> {
     let train = &config.train;
     let n = Layout::new(shape).n_params() as f64;
-    let trained = n;
+    let adapter = config.model.lora.as_ref().map(|lora| {
+        let mut rng = RootSeed(config.seed).stream("plan", &[]);
+        Adapter::new(lora.clone(), shape, &mut rng).params().len() as f64
+    });
+    let trained = adapter.unwrap_or(n);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let decoded = (train.prompts * train.group_size).min(MAX_ROWS * threads);
     let kv = 2 * shape.n_layers * shape.kv_size();
     let cached = decoded * train.sampling.max_tokens + train.prompts * prompt;
-    let reference = if train.kl_beta > 0.0 { 4.0 * n } else { 0.0 };
+    // An adapter's reference is the same weights with the adapter off.
+    let reference = if train.kl_beta > 0.0 && adapter.is_none() { 4.0 * n } else { 0.0 };
     vec![
         ("weights", 4.0 * n),
+        ("adapter", 4.0 * adapter.unwrap_or(0.0)),
         ("gradients", 4.0 * trained * (1 + threads) as f64),
         ("optimizer", 8.0 * trained),
         ("reference", reference),

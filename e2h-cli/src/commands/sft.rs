@@ -1,4 +1,5 @@
-//! `e2h sft`: supervised fine-tuning from JSONL rows of prompts and completions.
+//! `e2h sft`: supervised fine-tuning from JSONL rows of prompts and completions, of all weights or of an adapter
+//! (`[model.lora]`).
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,6 +10,7 @@ use e2h_rl::{FinetuneConfig, Pair, finetune};
 use serde::Deserialize;
 
 use crate::commands::model::{FormatArg, must_be_new};
+use crate::commands::train::with_fresh_adapter;
 use crate::config::ConfigArgs;
 use crate::hints::{Failure, Outcome};
 use crate::policy::{self, Placed};
@@ -57,7 +59,8 @@ pub(crate) fn run(args: &SftArgs) -> Outcome {
     must_be_new(&args.out)?;
     let config = args.config.resolve()?.value;
     let rows = read(&args.rows)?;
-    let Placed { mut policy, place } = policy::place(&config.model)?;
+    let Placed { policy, place } = policy::place(&config.model)?;
+    let mut policy = with_fresh_adapter(policy, &config);
     let pairs = tokens(&rows, &policy, args.max_tokens)?;
     let settings = FinetuneConfig {
         epochs: args.epochs,

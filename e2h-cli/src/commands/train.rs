@@ -84,7 +84,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
 }
 
 /// Puts a fresh adapter beside the weights where the configuration asks for one; the base's own is trained on.
-fn with_fresh_adapter(policy: LanguageModel, config: &Config) -> LanguageModel {
+pub(crate) fn with_fresh_adapter(policy: LanguageModel, config: &Config) -> LanguageModel {
     match &config.model.lora {
         Some(lora) if policy.engine().adapter().is_none() => {
             let mut rng = RootSeed(config.seed).stream("lora", &[]);
