@@ -109,7 +109,10 @@ impl TextCodec {
         let n_tokens = self.may_stop.len() as TokenId;
         self.may_stop = (0..n_tokens)
             .map(|id| match self.tokenizer.id_to_token(id) {
-                Some(token) if plain => token.chars().any(|c| last.contains(&c)),
+                Some(token) if plain => {
+                    // `<0x41>` stands for a byte.
+                    token.starts_with("<0x") || token.chars().any(|c| last.contains(&c))
+                }
                 token => token.is_some() && !last.is_empty(),
             })
             .collect();
@@ -460,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_string_is_found_across_tokens_and_may_be_changed() {
+    fn stop_strings_may_be_changed() {
         let mut codec = bytes();
         let ids = |text: &str| text.bytes().map(TokenId::from).collect::<Vec<_>>();
         assert_eq!(codec.stop(&ids("5 </answer")), None);
