@@ -104,6 +104,12 @@ impl ChatTemplate {
     /// [`Error::Tokenizer`] when the template fails.
     pub fn render_chat(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let template = self.environment.get_template(NAME).map_err(failure)?;
+        let messages: Vec<Value> = messages
+            .iter()
+            .map(|message| {
+                context! { role => message.role.as_str(), content => message.content.as_str() }
+            })
+            .collect();
         template
             .render(context! {
                 messages => messages,
@@ -142,54 +148,22 @@ impl ChatTemplate {
 
 /// JSON as Python's `json.dumps` writes it, without the escapes for HTML that Jinja's own filter adds.
 fn tojson(value: &Value, options: Kwargs) -> std::result::Result<String, minijinja::Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    let wrong = |error: serde_json::Error| {
-        minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string())
-    };
-    match indent {
-        Some(width) => {
-            let pad = " ".repeat(width);
-            let mut bytes = Vec::new();
-            let formatter = serde_json::ser::PrettyFormatter::with_indent(pad.as_bytes());
-            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-            value.serialize(&mut serializer).map_err(wrong)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        }
-        None => {
-            let mut bytes = Vec::new();
-            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
-            value.serialize(&mut serializer).map_err(wrong)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        }
+    let escaped = minijinja::filters::tojson(value, None, options)?.to_string();
+    let mut text = String::with_capacity(escaped.len());
+    let mut rest = escaped.as_str();
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let plain = [("\\u003c", "<"), ("\\u003e", ">"), ("\\u0026", "&"), ("\\u0027", "'")];
+        let (long, short) = match plain.into_iter().find(|(long, _)| rest.starts_with(long)) {
+            Some(pair) => pair,
+            // A backslash and what it escapes stay together.
+            None => (&rest[..2], &rest[..2]),
+        };
+        text.push_str(short);
+        rest = &rest[long.len()..];
     }
-}
-
-/// A space after each comma and colon.
-struct Spaced;
-
-impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-    ) -> std::io::Result<()> {
-        writer.write_all(b": ")
-    }
+    Ok(text + rest)
 }
 
 fn failure(error: minijinja::Error) -> Error {
@@ -241,10 +215,10 @@ mod tests {
     fn json_is_written_as_python_writes_it() {
         let source = "{{ [messages[0].content, 1] | tojson }}";
         let template = ChatTemplate::new(source, "", "").expect("compiles");
-        let messages = [Message::new("user", "a < b, 'ö'")];
+        let messages = [Message::new("user", "a < b, 'ö' \\u003c\n")];
         assert_eq!(
             template.render_chat(&messages, false).expect("renders"),
-            r#"["a < b, 'ö'", 1]"#
+            r#"["a < b, 'ö' \\u003c\n", 1]"#
         );
     }
 
