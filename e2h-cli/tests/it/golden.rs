@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::run::ok;
 
-const SCRIPT: &str = include_str!("golden/transformers.py");
+const SCRIPT: &str = include_str!("golden/reference.py");
 
 /// Tokens of a greedy answer.
 const N_TOKENS: usize = 48;
@@ -79,10 +79,10 @@ fn expected(
     let lines: Vec<String> =
         rows.iter().map(|messages| json!({ "messages": messages }).to_string()).collect();
     std::fs::write(folder.join("rows.jsonl"), lines.join("\n")).expect("written");
-    std::fs::write(folder.join("transformers_rows.py"), SCRIPT).expect("written");
+    std::fs::write(folder.join("reference.py"), SCRIPT).expect("written");
     let n = n.to_string();
     let mut command = Command::new(python);
-    command.arg("transformers_rows.py").arg(model).args(["rows.jsonl", &n]).current_dir(folder);
+    command.arg("reference.py").arg(model).args(["rows.jsonl", &n]).current_dir(folder);
     let output = command.output().expect("the Python starts");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,6 @@
 """What transformers makes of prompts: reads JSONL rows {"messages": [...]} from FILE and writes one line for each.
 
-    python transformers.py MODEL FILE MAX_TOKENS > rows.jsonl
+    python reference.py MODEL FILE MAX_TOKENS > rows.jsonl
 
 A line has the rendered text with a generation prompt, the same with an opened answer
 (continue_final_message), its tokens, the greedy continuation's tokens in float32, and its text.
