@@ -4,15 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::args::examples::{
+    BASE, COMPLETIONS, CONFIG, DOCTOR, EVAL, EXAMPLES, EXPORT, MODEL, REPORT, SAMPLE, SCHEDULE,
+    SFT, TASKS, TRAIN,
+};
 use crate::commands::chat::ChatArgs;
 use crate::commands::model::ModelArgs;
 use crate::commands::sft::SftArgs;
 use crate::commands::tasks::{LabelArgs, SolveArgs, StatsArgs};
 use crate::config::ConfigArgs;
+use crate::ui::UiArg;
+
+mod examples;
 
 /// Reinforcement learning of language models on a curriculum, from easy tasks to hard ones.
 #[derive(Debug, Parser)]
-#[command(name = "e2h", version, about, max_term_width = 100)]
+#[command(name = "e2h", version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -21,26 +28,48 @@ pub(crate) struct Args {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train a policy on a curriculum: e2h train --task blocksworld
+    /// Train a policy on a curriculum
+    #[command(after_help = TRAIN)]
     Train(TrainArgs),
-    /// Measure accuracy by level on held-out problems: e2h eval runs/NAME
+    /// Measure accuracy by level on held-out problems
+    #[command(after_help = EVAL)]
     Eval(EvalArgs),
-    /// Show completions of a policy: e2h sample --level 2
+    /// Show completions of a policy
+    #[command(after_help = SAMPLE)]
     Sample(SampleArgs),
-    /// One page about a run, or several side by side: e2h report runs/A runs/B
+    /// One page about a run, or several side by side
+    #[command(after_help = REPORT)]
     Report(ReportArgs),
-    /// Look at tasks and problems: e2h tasks list
+    /// Metrics of runs as CSV, for trackio, W&B or a spreadsheet
+    #[command(after_help = EXPORT)]
+    Export(ExportArgs),
+    /// Look at tasks and problems, and judge answers
+    #[command(after_help = TASKS)]
     Tasks(TasksArgs),
-    /// Look at schedules before using one: e2h schedule show --schedule gaussian
+    /// Look at schedules before using one
+    #[command(after_help = SCHEDULE)]
     Schedule(ScheduleArgs),
-    /// Look at configurations: e2h config show
+    /// Look at configurations
+    #[command(after_help = CONFIG)]
     Config(ConfigCommandArgs),
     /// Look at models, check them, write them for other programs
+    #[command(after_help = MODEL)]
     Model(ModelArgs),
     /// Train a model on prompts and completions of a file
+    #[command(after_help = SFT)]
     Sft(SftArgs),
     /// Train the starting policy from nothing, on random legal play
+    #[command(after_help = BASE)]
     Base(BaseArgs),
+    /// What this machine can do: CPU, memory, GPU, disk, and the models that fit
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(ManArgs),
     /// Print documentation that is generated from the code
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -63,8 +92,11 @@ pub(crate) struct TrainArgs {
     /// Print the plan of --dry-run as JSON
     #[arg(long, requires = "dry_run")]
     pub json: bool,
-    /// Print warnings and the final table only
-    #[arg(long, short)]
+    /// What to show meanwhile: a live view on a terminal, or lines
+    #[arg(long, value_enum, default_value_t = UiArg::Auto)]
+    pub ui: UiArg,
+    /// Print warnings and the final table only, as --ui none does
+    #[arg(long, short, conflicts_with = "ui")]
     pub quiet: bool,
 }
 
@@ -118,6 +150,50 @@ pub(crate) struct ReportArgs {
     /// Where the page is written [default: report.html in the run's folder; here for several runs]
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Also write each plot as an SVG file into this folder
+    #[arg(long, value_name = "DIR")]
+    pub svg: Option<PathBuf>,
+    /// Serve the page on this machine and keep it up to date while the runs go on
+    #[arg(long, conflicts_with_all = ["out", "svg"])]
+    pub watch: bool,
+    /// The port of --watch; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 8017, requires = "watch")]
+    pub port: u16,
+}
+
+/// `e2h export`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// Run folders
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Where the CSV is written [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `e2h doctor`
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `e2h completions`
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `e2h man`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// The folder that the pages are written to
+    #[arg(value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `e2h tasks`

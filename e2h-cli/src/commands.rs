@@ -4,13 +4,16 @@ pub(crate) mod base;
 pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod docs;
+pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod export;
 pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod schedule;
 pub(crate) mod sft;
+pub(crate) mod shell;
 pub(crate) mod tasks;
 pub(crate) mod train;
 
@@ -20,14 +23,14 @@ E2H improves the reasoning of language models by reinforcement learning on a cur
 that goes from easy tasks to hard ones.
 
 Start here:
-  e2h train                       train the small model that comes with E2H, in minutes
+  e2h train       train the small model that comes with E2H, in minutes, without a GPU or a download
 
-Then:
-  e2h train --task blocksworld    another task
-  e2h eval runs/NAME              accuracy by level of what a run has made
-  e2h sample runs/NAME --level 2  read its completions
-  e2h report runs/A runs/B        runs side by side, as one page
-  e2h schedule show               look at a schedule before using it
-  e2h config show                 every setting, and where it comes from
+The five verbs:
+  train           a run: base policy, curriculum, evaluation before and after
+  eval            accuracy by level of what a run has made:   e2h eval runs/NAME
+  sample          read its completions:                       e2h sample runs/NAME --level 2
+  report          a page about a run, or runs side by side:   e2h report runs/A runs/B
+  schedule        look at a curriculum before using it:       e2h schedule show
 
-`e2h VERB --help` explains each.";
+Also: tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
+`e2h VERB --help` explains each, with examples.";

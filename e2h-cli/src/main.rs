@@ -14,6 +14,7 @@ mod problems;
 mod progress;
 mod report;
 mod table;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,10 @@ fn run(args: Args) -> Outcome {
         Some(Command::Model(args)) => commands::model::run(&args),
         Some(Command::Sft(args)) => commands::sft::run(&args),
         Some(Command::Base(args)) => commands::base::run(&args),
+        Some(Command::Export(args)) => commands::export::run(&args),
+        Some(Command::Doctor(args)) => commands::doctor::run(&args),
+        Some(Command::Completions(args)) => commands::shell::completions(&args),
+        Some(Command::Man(args)) => commands::shell::man(&args),
         Some(Command::Docs(args)) => commands::docs::run(&args),
     }
 }

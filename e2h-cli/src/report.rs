@@ -20,10 +20,13 @@ mod format;
 mod frame;
 mod lift;
 mod samples;
+mod seeds;
+mod svg;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use data::RunData;
+pub(crate) use svg::plots;
 
 use format::{duration, escape};
 
@@ -54,6 +57,7 @@ pub(crate) fn html(runs: &[RunData]) -> String {
         _ => page += &compare::headline(runs, &names),
     }
     page += "</header>\n";
+    page += &seeds::section(runs, &names);
     page += &lift::section(runs, &names);
     page += &compare::configs(runs, &names);
     page += &curves::learning(runs, &names);

@@ -28,6 +28,6 @@ pub use eval::{
 pub use finetune::{FinetuneConfig, finetune};
 pub use report::{StepReport, UpdateStats};
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
-pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder};
+pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder, Wish};
 pub use sft::{Pair, SftConfig, train_on_play};
 pub use trainer::{Reference, Trainer};

@@ -142,6 +142,21 @@ pub trait Observer {
     fn saved(&mut self, step: u64, path: &Path);
     /// Something worth a line.
     fn note(&mut self, text: &str);
+    /// An evaluation goes on: `done` of `total` completions are there.
+    fn evaluating(&mut self, _done: usize, _total: usize) {}
+    /// What the watcher wants of the run; asked after each step. It may wait here: that pauses the run.
+    fn wish(&mut self) -> Wish {
+        Wish::default()
+    }
+}
+
+/// What a watcher wants done after a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// A checkpoint.
+    pub save: bool,
+    /// An evaluation.
+    pub evaluate: bool,
 }
 
 /// How a run ended.
@@ -193,11 +208,12 @@ impl Run<'_> {
             self.write_step(trainer, &report)?;
             observer.step(&report);
             step += 1;
+            let wish = observer.wish();
             let stop = self.stop.load(Ordering::Relaxed);
-            if is_due(step, self.config.save_every) || step == last || stop {
+            if wish.save || is_due(step, self.config.save_every) || step == last || stop {
                 self.save(trainer, step, observer)?;
             }
-            if is_due(step, self.config.eval_every) && step < last {
+            if (wish.evaluate || is_due(step, self.config.eval_every)) && step < last {
                 self.evaluate(trainer, step, observer)?;
             }
             if stop && step < last {
@@ -283,7 +299,14 @@ impl Run<'_> {
     ) -> Result<EvalReport> {
         let (task, sampling) = (trainer.task, &trainer.config.sampling);
         let policy = &mut trainer.policy;
-        let report = evaluate(policy, task, self.held_out, sampling, self.eval, |_| {})?;
+        let per_problem = 1 + self.eval.n_samples;
+        let total = self.held_out.iter().map(|rows| rows.len() * per_problem).sum();
+        let mut done = 0;
+        observer.evaluating(done, total);
+        let report = evaluate(policy, task, self.held_out, sampling, self.eval, |n| {
+            done += n;
+            observer.evaluating(done, total);
+        })?;
         let line = json!({"step": step, "levels": report.levels});
         append_line(&self.folder.file("eval.jsonl"), &line.to_string())?;
         observer.evaluated(step, &report);

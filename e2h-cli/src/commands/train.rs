@@ -18,8 +18,9 @@ use crate::hints::{Failure, Outcome};
 use crate::layers::Resolved;
 use crate::policy::{self, Placed};
 use crate::problems::Problems;
-use crate::progress::{TrainProgress, clock, out, say};
+use crate::progress::{clock, out, say};
 use crate::table;
+use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
@@ -32,6 +33,11 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     if args.dry_run {
         return crate::commands::plan::run(&config, args.json);
     }
+    let ui = if args.quiet { UiArg::None } else { args.ui };
+    let ui = ui.resolve(Surroundings::here()).map_err(|problem| {
+        Failure::usage(problem).hint("--ui plain prints lines, --ui auto chooses")
+    })?;
+    let quiet = ui == UiArg::None;
     let start = Instant::now();
     let task = config.task.clone().task().map_err(first_problem)?;
     let Placed { policy, place } = policy::place(&config.model)?;
@@ -42,13 +48,14 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         Some(folder) => folder,
         None => begin(args.run_dir.as_deref(), task.name(), &config, &text)?,
     };
-    if !args.quiet {
+    if !quiet {
         start_card(&config, task.as_ref(), &policy, &place, &folder);
     }
-    let stop = stop_flag(args.quiet)?;
+    let stop = stop_flag(quiet)?;
     let mut trainer = problems.trainer(&config, task.as_ref(), policy)?;
     let steps = config.train.steps;
-    let mut progress = TrainProgress::new(steps, n_train_levels(task.as_ref()), args.quiet);
+    let about = about(&config, task.as_ref(), &folder);
+    let mut progress = Watcher::new(ui, about, steps, Arc::clone(&stop));
     let run = Run {
         folder: &folder,
         config: &config.run,
@@ -182,9 +189,10 @@ fn stop_flag(quiet: bool) -> Outcome<Arc<AtomicBool>> {
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
+            crate::ui::restore();
             std::process::exit(130);
         }
-        if !quiet {
+        if !quiet && !crate::ui::is_open() {
             say("stopping after this step; press Ctrl-C again to stop now");
         }
     })
@@ -257,6 +265,22 @@ fn start_card(
         let preview =
             e2h_sched::Preview::new(curriculum.as_ref(), train.steps, train.prompts as u64);
         say(&e2h_sched::terminal(&preview, 60));
+    }
+}
+
+/// What the live view says of the run.
+fn about(config: &Config, task: &dyn Task, folder: &RunFolder) -> About {
+    let level =
+        |level: &e2h_core::LevelSpec| LevelAbout { label: level.label.clone(), ood: level.ood };
+    let schedule = config.schedule.kind.name();
+    About {
+        title: format!(
+            "{}, {schedule}, seed {}, {}",
+            task.name(),
+            config.seed,
+            folder.path().display()
+        ),
+        levels: task.levels().iter().map(level).collect(),
     }
 }
 

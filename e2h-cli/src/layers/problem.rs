@@ -152,16 +152,42 @@ impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         const HINT: &str = "`e2h config show` lists every key with its value";
         match &problems.0[..] {
-            [only] => Self::usage(only).context("configuration").hint(HINT),
+            [only] => excerpt(only)
+                .into_iter()
+                .flatten()
+                .fold(Self::usage(only).context("configuration"), Self::detail)
+                .hint(HINT),
             all => all
                 .iter()
                 .fold(
                     Self::usage(format!("configuration: {} problems", all.len())),
-                    |failure, problem| failure.detail(problem.to_string()),
+                    |failure, problem| {
+                        let failure = failure.detail(problem.to_string());
+                        excerpt(problem).into_iter().flatten().fold(failure, Self::detail)
+                    },
                 )
                 .hint(HINT),
         }
     }
+}
+
+/// The line of the file that a problem is in, and a caret below the place; `None` for other layers.
+fn excerpt(problem: &Problem) -> Option<[String; 2]> {
+    let Origin::File(path, line) = &problem.origin else { return None };
+    let text = std::fs::read_to_string(path).ok()?;
+    let shown = text.lines().nth(line - 1)?;
+    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let at = match &problem.what {
+        What::Syntax { .. } => {
+            let error = toml::from_str::<toml::Table>(&text).err()?;
+            error.span()?.start.saturating_sub(start).min(shown.len())
+        }
+        _ => problem.key.rsplit('.').next().and_then(|name| shown.find(name)).unwrap_or(0),
+    };
+    let before = shown.get(..at).unwrap_or_default().chars().count();
+    let margin = format!("{line} | ");
+    let caret = format!("{:>width$}", "^", width = margin.len() + before + 1);
+    Some([format!("{margin}{shown}"), caret])
 }
 
 /// A value's type and, where it is short, the value: `string "abc"`.

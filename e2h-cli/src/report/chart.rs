@@ -40,6 +40,8 @@ pub(super) struct Series {
     style: usize,
     values: Vec<Option<f64>>,
     trend: Option<Vec<Option<f64>>>,
+    /// The least and greatest of the runs that the series is the mean of.
+    band: Option<Vec<Option<(f64, f64)>>>,
 }
 
 /// The name, the style and the values of a series.
@@ -80,7 +82,7 @@ impl Chart {
             }
             let values = sums.iter().map(|(sum, n)| (*n > 0.0).then(|| sum / n)).collect();
             let trend = (rows.len() >= MIN_SMOOTHED).then(|| smooth(&sums));
-            series.push(Series { name: name.clone(), style: *style, values, trend });
+            series.push(Series { name: name.clone(), style: *style, values, trend, band: None });
         }
         let span = |row: u64| (first + row * width, (first + row * width + width - 1).min(last));
         Self {
@@ -92,6 +94,42 @@ impl Chart {
             stacked: false,
             wide: false,
         }
+    }
+
+    /// The same plot with one line a group of series: their mean in a band from the least to the greatest.
+    /// `groups` holds names and the styles of the members; a group of one keeps its line.
+    pub(super) fn grouped(mut self, groups: &[(String, Vec<usize>)]) -> Self {
+        let n_rows = self.rows.len();
+        let mut series = Vec::new();
+        for (style, (name, members)) in groups.iter().enumerate() {
+            let inside: Vec<&Series> =
+                self.series.iter().filter(|one| members.contains(&one.style)).collect();
+            let over = |values: &dyn Fn(&Series) -> &Vec<Option<f64>>| -> Vec<Vec<f64>> {
+                let at = |i| inside.iter().filter_map(|one| values(one)[i]).collect();
+                (0..n_rows).map(at).collect()
+            };
+            let mean = |values: &Vec<f64>| {
+                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            };
+            let range = |values: &Vec<f64>| {
+                let low = values.iter().copied().reduce(f64::min)?;
+                Some((low, values.iter().copied().reduce(f64::max)?))
+            };
+            if inside.is_empty() {
+                continue;
+            }
+            let shown = over(&|one| one.trend.as_ref().unwrap_or(&one.values));
+            let is_smoothed = inside.iter().any(|one| one.trend.is_some());
+            series.push(Series {
+                name: name.clone(),
+                style,
+                values: over(&|one| &one.values).iter().map(mean).collect(),
+                trend: is_smoothed.then(|| shown.iter().map(mean).collect()),
+                band: (inside.len() > 1).then(|| shown.iter().map(range).collect()),
+            });
+        }
+        self.series = series;
+        self
     }
 
     /// The same plot as stacked areas.
@@ -135,6 +173,9 @@ impl Chart {
         if self.is_smoothed() {
             text += " Faint: as measured; bold: smoothed.";
         }
+        if self.series.iter().any(|series| series.band.is_some()) {
+            text += " Bands: from the lowest seed to the highest.";
+        }
         text
     }
 
@@ -147,14 +188,16 @@ impl Chart {
         let mut base = vec![0.0; self.rows.len()];
         let mut edges = Vec::new();
         for series in &self.series {
-            let points = series.values.iter().zip(&mut base).map(|(value, base)| {
-                if !self.stacked {
-                    return value.map(|value| (value, value));
-                }
-                let low = *base;
-                *base += value.unwrap_or(0.0);
-                Some((low, *base))
-            });
+            let points =
+                series.values.iter().zip(&mut base).enumerate().map(|(i, (value, base))| {
+                    if !self.stacked {
+                        let band = series.band.as_ref().and_then(|band| band[i]);
+                        return value.map(|v| band.map_or((v, v), |(l, h)| (l.min(v), h.max(v))));
+                    }
+                    let low = *base;
+                    *base += value.unwrap_or(0.0);
+                    Some((low, *base))
+                });
             edges.push(points.collect());
         }
         edges
@@ -169,6 +212,9 @@ impl Chart {
             escape(&self.summary()),
         );
         svg += &frame.axes(self.unit);
+        for series in &self.series {
+            svg += &self.band(series, frame);
+        }
         for (series, edges) in self.series.iter().zip(self.edges()) {
             svg += &self.mark(series, &edges, frame);
         }
@@ -181,6 +227,30 @@ impl Chart {
             right - left,
             bottom - top
         );
+        svg
+    }
+
+    /// The band of a series, one area for each stretch without a gap.
+    fn band(&self, series: &Series, frame: &Frame) -> String {
+        let Some(band) = &series.band else { return String::new() };
+        let mut svg = String::new();
+        let places: Vec<(usize, (f64, f64))> = band
+            .iter()
+            .enumerate()
+            .filter_map(|(i, edges)| edges.map(|edges| (i, edges)))
+            .collect();
+        for stretch in places.chunk_by(|a, b| a.0 + 1 == b.0) {
+            let upper = stretch.iter().map(|(i, (_, high))| (*i, *high));
+            let lower = stretch.iter().rev().map(|(i, (low, _))| (*i, *low));
+            let outline =
+                upper.chain(lower).map(|(i, v)| Some((frame.x(self.rows[i]), frame.y(v))));
+            let _ = writeln!(
+                svg,
+                "<path class=\"band {}\" d=\"{}Z\"/>",
+                style_class(series.style),
+                path(outline)
+            );
+        }
         svg
     }
 
@@ -289,7 +359,11 @@ impl Chart {
             let _ = write!(html, "<tr data-x=\"{:.1}\"><td>{steps}", frame.x(*row));
             for series in &self.series {
                 let value = series.values[i].map_or("–".to_owned(), |v| self.unit.show(v));
-                let _ = write!(html, "<td>{value}");
+                let band = series.band.as_ref().and_then(|band| band[i]);
+                let band = band.map_or(String::new(), |(low, high)| {
+                    format!(" ({} to {})", self.unit.show(low), self.unit.show(high))
+                });
+                let _ = write!(html, "<td>{value}{band}");
             }
             html.push('\n');
         }
@@ -328,6 +402,21 @@ mod tests {
         assert_eq!(chart.rows[0], (0, 8));
         assert_eq!(chart.series[0].values[0], Some(4.0));
         assert_eq!(chart.rows.last().map(|row| row.1), Some(1999));
+    }
+
+    #[test]
+    fn a_group_is_the_mean_of_its_runs_in_a_band_from_the_least_to_the_greatest() {
+        let raw = |i: usize, v: f64| (format!("run {i}"), i, points(&[v; 3]));
+        let chart = Chart::new("t", Unit::One, "", vec![raw(0, 1.0), raw(1, 3.0), raw(2, 7.0)]);
+        let groups = [("a".to_owned(), vec![0, 1]), ("b".to_owned(), vec![2])];
+        let chart = chart.grouped(&groups);
+        assert_eq!(chart.series.len(), 2);
+        assert_eq!(chart.series[0].values[1], Some(2.0));
+        assert_eq!(chart.series[0].band.as_ref().expect("a band")[1], Some((1.0, 3.0)));
+        assert!(chart.series[1].band.is_none());
+        let html = chart.html();
+        assert_eq!(html.matches("class=\"band ").count(), 1);
+        assert!(html.contains("2 (1 to 3)"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::chart::swatch;
 use super::data::{Eval, RunData};
 use super::facts;
 use super::format::{escape, percent, points};
+use super::seeds::styles;
 
 /// A list of the runs, the best first.
 pub(super) fn headline(runs: &[RunData], names: &[String]) -> String {
@@ -17,6 +18,7 @@ pub(super) fn headline(runs: &[RunData], names: &[String]) -> String {
         "<p class=\"sub\">Greedy accuracy on held-out problems, mean over the levels trained on; \
                     the best first.</p>\n<ol class=\"runs\">\n"
             .to_owned();
+    let styles = styles(runs);
     for i in order {
         let (before, after) = (mean(runs[i].before()), mean(runs[i].after()));
         let number = after.map_or("–".to_owned(), percent);
@@ -25,7 +27,7 @@ pub(super) fn headline(runs: &[RunData], names: &[String]) -> String {
             html,
             "<li>{}<b class=\"score\">{number}</b> <span class=\"change\">{}</span> \
              <b class=\"who\">{}</b> <span class=\"facts\">{}</span>",
-            swatch(i),
+            swatch(styles[i]),
             change.unwrap_or_else(|| "not evaluated after training".to_owned()),
             escape(&names[i]),
             facts(&runs[i])
@@ -68,8 +70,8 @@ pub(super) fn configs(runs: &[RunData], names: &[String]) -> String {
     }
     html += "<p>Lines of <code>config.toml</code> that are not the same in all runs.</p>\n\
              <div class=\"scroll\"><table class=\"configs\">\n<thead><tr><th class=\"left\">key";
-    for (i, name) in names.iter().enumerate() {
-        let _ = write!(html, "<th>{}{}", swatch(i), escape(name));
+    for (style, name) in styles(runs).into_iter().zip(names) {
+        let _ = write!(html, "<th>{}{}", swatch(style), escape(name));
     }
     html + "</thead>\n<tbody>\n" + &rows + "</tbody></table></div></section>\n"
 }

@@ -9,6 +9,7 @@ use e2h_core::metrics::METRICS;
 use super::chart::{Chart, Raw, style_class};
 use super::data::{Eval, Point, RunData};
 use super::format::{Unit, duration, escape, percent};
+use super::seeds::groups;
 
 /// Metrics that have one number a step, with their titles.
 const HEALTH: [(&str, &str, Unit); 7] = [
@@ -42,20 +43,25 @@ pub(super) fn learning(runs: &[RunData], names: &[String]) -> String {
             plots += &held_out(run);
         }
         _ => {
+            let groups = groups(runs, names);
             let mean = by_run(runs, names, |run| run.series("accuracy/mean"));
             let all = format!("{note} All levels; the mix of levels differs between schedules.");
-            plots += &Chart::new("Accuracy in training", Unit::Share, &all, mean).wide().html();
+            let chart = Chart::new("Accuracy in training", Unit::Share, &all, mean);
+            plots += &chart.grouped(&groups).wide().html();
             let held_out = by_run(runs, names, held_out_mean);
             let note = "Greedy decoding, mean over the levels trained on.";
-            plots += &Chart::new("Held-out accuracy", Unit::Share, note, held_out).wide().html();
+            let chart = Chart::new("Held-out accuracy", Unit::Share, note, held_out);
+            plots += &chart.grouped(&groups).wide().html();
             for level in 0..n_levels {
                 let raw = by_run(runs, names, |run| run.level_series("accuracy", level, "mean"));
                 let name = runs.iter().map(|run| run.level_name(level)).max_by_key(String::len);
                 let title = format!("Accuracy in training, {}", name.unwrap_or_default());
-                plots += &Chart::new(&title, Unit::Share, "", raw).html();
+                plots += &Chart::new(&title, Unit::Share, "", raw).grouped(&groups).html();
             }
-            for (run, name) in runs.iter().zip(names) {
-                plots += &schedule(run, &format!("Schedule of {name}")).html();
+            for (name, members) in &groups {
+                let run = members.first().and_then(|i| runs.get(*i));
+                let plot = run.map(|run| schedule(run, &format!("Schedule of {name}")).html());
+                plots += &plot.unwrap_or_default();
             }
         }
     }
@@ -70,7 +76,8 @@ pub(super) fn health(runs: &[RunData], names: &[String]) -> String {
         let note = metric.map_or(String::new(), |metric| {
             format!("{}. Healthy: {}.", capital(metric.formula), metric.healthy)
         });
-        plots += &Chart::new(title, unit, &note, by_run(runs, names, |run| run.series(key))).html();
+        let chart = Chart::new(title, unit, &note, by_run(runs, names, |run| run.series(key)));
+        plots += &if runs.len() > 1 { chart.grouped(&groups(runs, names)) } else { chart }.html();
     }
     section("Health", &plots)
 }
@@ -88,7 +95,8 @@ pub(super) fn time(runs: &[RunData], names: &[String]) -> String {
         html += &Chart::new("Time a step", Unit::Of("s"), note, raw).stacked().wide().html();
     } else {
         let raw = by_run(runs, names, |run| run.series("time/step_s"));
-        html += &Chart::new("Time a step", Unit::Of("s"), "The whole step.", raw).wide().html();
+        let chart = Chart::new("Time a step", Unit::Of("s"), "The whole step.", raw);
+        html += &chart.grouped(&groups(runs, names)).wide().html();
     }
     section("Where the time went", &html)
 }

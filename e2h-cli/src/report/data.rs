@@ -100,6 +100,11 @@ impl RunData {
         })
     }
 
+    /// The lines of `metrics.jsonl`.
+    pub(crate) fn metrics(&self) -> &[Value] {
+        &self.metrics
+    }
+
     /// The values of the metric `key`, without the steps that lack it.
     pub(super) fn series(&self, key: &str) -> Vec<Point> {
         self.weighted(key, |_| Some(1.0))

@@ -87,11 +87,13 @@ impl Frame {
 
 /// The lowest and highest value that a plot shows.
 fn range(chart: &Chart) -> (f64, f64) {
-    if chart.unit == Unit::Share {
-        return (0.0, 1.0);
-    }
     let edges = chart.edges();
     let values = || edges.iter().flatten().flatten().flat_map(|(low, high)| [*low, *high]);
+    if chart.unit == Unit::Share {
+        let high = values().fold(0.0, f64::max);
+        let tops = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8];
+        return (0.0, tops.into_iter().find(|top| high <= *top).unwrap_or(1.0));
+    }
     let low = values().fold(f64::INFINITY, f64::min).min(0.0);
     let high = values().fold(f64::NEG_INFINITY, f64::max).max(0.0);
     let room = if chart.stacked { 0.0 } else { 0.05 * (high - low) };

@@ -6,6 +6,7 @@ use super::chart::{style_class, swatch};
 use super::data::{Eval, LevelEval, RunData};
 use super::format::{escape, interval, percent, points};
 use super::frame::shorten;
+use super::seeds::styles;
 
 /// One level of one run, before and after.
 struct Lift<'a> {
@@ -48,7 +49,7 @@ impl<'a> Lift<'a> {
 }
 
 /// The levels of all evaluations of all runs.
-fn levels(runs: &[RunData]) -> Vec<usize> {
+pub(super) fn levels(runs: &[RunData]) -> Vec<usize> {
     let evals = runs.iter().flat_map(|run| &run.evals);
     let mut levels: Vec<usize> =
         evals.flat_map(|eval| &eval.levels).map(|level| level.level).collect();
@@ -57,7 +58,8 @@ fn levels(runs: &[RunData]) -> Vec<usize> {
     levels
 }
 
-fn level_name(runs: &[RunData], level: usize) -> String {
+/// The longest name that a run has for the level.
+pub(super) fn level_name(runs: &[RunData], level: usize) -> String {
     let names = runs.iter().map(|run| run.level_name(level));
     let longest = names.max_by_key(String::len).unwrap_or_default();
     let is_ood = |run: &RunData| {
@@ -130,6 +132,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
         (left + right) / 2.0,
         bottom + 34.0
     );
+    let styles = styles(runs);
     let mut y = top;
     for (i, level) in levels.iter().enumerate() {
         let name = level_name(runs, *level);
@@ -143,7 +146,8 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
             );
         }
         for (j, run) in runs.iter().enumerate() {
-            let (style, label) = if several { (j, names[j].as_str()) } else { (i, name.as_str()) };
+            let (style, label) =
+                if several { (styles[j], names[j].as_str()) } else { (i, name.as_str()) };
             let lift = Lift::new(run, *level);
             let _ = writeln!(
                 svg,
@@ -197,8 +201,9 @@ fn table(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
     let mut html = "<div class=\"scroll\"><table>\n<thead>".to_owned();
     if several {
         html += "<tr><th>";
-        for (i, name) in names.iter().enumerate() {
-            let _ = write!(html, "<th colspan=\"3\" class=\"run\">{}{}", swatch(i), escape(name));
+        for (style, name) in styles(runs).into_iter().zip(names) {
+            let _ =
+                write!(html, "<th colspan=\"3\" class=\"run\">{}{}", swatch(style), escape(name));
         }
         html.push('\n');
     }

@@ -45,3 +45,49 @@ for (const chart of document.querySelectorAll("figure.chart")) {
     show(svg.getBoundingClientRect().top + 30);
   });
 }
+// Each plot as a file: a copy whose styles stand in its elements, as SVG, or drawn as PNG.
+const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "opacity",
+  "visibility", "text-anchor", "font-family", "font-size", "font-weight"];
+const standalone = (svg) => {
+  const copy = svg.cloneNode(true), { width, height } = svg.viewBox.baseVal;
+  const from = svg.querySelectorAll("*"), to = copy.querySelectorAll("*");
+  from.forEach((element, i) => {
+    const style = getComputedStyle(element);
+    for (const name of STYLES) to[i].style.setProperty(name, style.getPropertyValue(name));
+  });
+  copy.setAttribute("xmlns", svg.namespaceURI);
+  copy.setAttribute("width", width);
+  copy.setAttribute("height", height);
+  copy.style.background = getComputedStyle(svg.closest("figure")).backgroundColor;
+  return { text: new XMLSerializer().serializeToString(copy), width, height };
+};
+const offer = (blob, name) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+};
+const toPng = async ({ text, width, height }) => {
+  const image = new Image(), canvas = document.createElement("canvas");
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+  await image.decode();
+  canvas.width = 2 * width;
+  canvas.height = 2 * height;
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+};
+for (const figure of document.querySelectorAll("figure")) {
+  const svg = figure.querySelector("svg"), save = element("span", "", "save");
+  const name = svg.querySelector("title").textContent.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const button = (kind, make) => {
+    const made = element("button", kind);
+    made.title = "save this plot as " + kind;
+    made.addEventListener("click", async () => offer(await make(standalone(svg)), name + "." + kind.toLowerCase()));
+    save.append(made);
+  };
+  button("SVG", (plot) => new Blob([plot.text], { type: "image/svg+xml" }));
+  button("PNG", toPng);
+  figure.prepend(save);
+}
+document.documentElement.dataset.ready = document.querySelectorAll("figure").length;

@@ -227,6 +227,8 @@ fn several_runs_are_overlaid_and_their_settings_compared() {
     let folders = [whole_run("a", 50, 3), whole_run("b", 40, 3), whole_run("c", 30, 3)];
     folders[1]
         .write("config.toml", "seed = 1\n[schedule]\nkind = \"balanced\"\n[train]\nsteps = 200\n");
+    folders[2]
+        .write("config.toml", "seed = 1\n[schedule]\nkind = \"cosine\"\n[train]\nsteps = 200\n");
     let runs: Vec<RunData> = folders.iter().map(Folder::read).collect();
     let page = html(&runs);
     check_sound(&page);
@@ -240,4 +242,21 @@ fn several_runs_are_overlaid_and_their_settings_compared() {
     check_sound(&html(&[]));
     let twice = html(&[runs[0].clone(), runs[0].clone()]);
     assert!(twice.contains("(1)</b>") && twice.contains("the same in every line"));
+}
+
+#[test]
+fn runs_that_differ_in_their_seed_alone_become_one_line_with_a_band() {
+    let folders = [whole_run("s-0", 50, 3), whole_run("s-1", 50, 3), whole_run("other", 50, 3)];
+    let config = |kind: &str, seed: u64| {
+        format!("seed = {seed}\n[schedule]\nkind = \"{kind}\"\n[train]\nsteps = 200\n")
+    };
+    folders[0].write("config.toml", &config("gaussian", 0));
+    folders[1].write("config.toml", &config("gaussian", 1));
+    folders[2].write("config.toml", &config("balanced", 0));
+    let page = html(&folders.iter().map(Folder::read).collect::<Vec<_>>());
+    check_sound(&page);
+    assert_eq!(n_series(&page, "Reward"), 2);
+    assert_eq!(figure(&page, "Reward").matches("class=\"band ").count(), 1);
+    assert!(page.contains("<h2>Over seeds</h2>") && page.contains("one seed"));
+    assert_eq!(page.matches("<figcaption><b>Schedule of").count(), 2);
 }

@@ -13,6 +13,8 @@ fn wrong_input_is_one_line_with_a_hint() {
     fs::write(folder.path().join("taken/notes.txt"), "mine").expect("a file");
     fs::write(folder.path().join("broken.toml"), "seed = \n").expect("a file");
     fs::write(folder.path().join("typo.toml"), "[train]\ngrup_size = 3\n").expect("a file");
+    fs::create_dir(folder.path().join("hollow")).expect("a folder");
+    fs::write(folder.path().join("hollow/config.toml"), "").expect("a file");
     let check = |line: &str, code: i32, expect: &str| {
         let args: Vec<&str> = line.split_whitespace().collect();
         let finished = e2h(folder.path(), &args);
@@ -64,8 +66,63 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("tasks gen contdown", 2, "did you mean `countdown`");
     check("tasks gen countdown --level 7", 2, "levels 0 to 4");
     check("base --task countdown --out taken", 2, "taken is not empty");
+    check(
+        "train --ui tui",
+        2,
+        if cfg!(feature = "tui") { "--ui tui needs a terminal" } else { "`tui`" },
+    );
+    check("report empty --watch --port 1", 2, "empty is not a run folder");
+    check("export taken", 2, "taken is not a run folder");
+    check("export hollow", 1, "hollow has no finished step to export");
+    check("train --seed 1 --set train.steps=0", 2, "steps");
+    check("train --set train.lr=-1", 2, "lr");
+    check("train --set train.sampling.temperature=-1", 2, "temperature");
+    check("eval hollow", 1, "hollow has no whole checkpoint");
+    check("config check -c typo.toml", 2, "typo.toml:2");
     assert_eq!(fs::read_to_string(folder.path().join("taken/notes.txt")).expect("kept"), "mine");
     assert!(!folder.path().join("runs").exists(), "a failed command left a run folder");
+}
+
+/// The parser's own refusals: a usage line instead of a hint, and exit code 2.
+#[test]
+fn contradictory_and_unknown_flags_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (line, expect) in [
+        ("train --quiet --ui plain", "cannot be used with"),
+        ("train --ui fancy", "auto, plain, tui, none"),
+        ("train --resume a --seed 1", "cannot be used with"),
+        ("train --sed 1", "--seed"),
+        ("trian", "train"),
+        ("report", "<RUN>"),
+        ("report a --watch --out b.html", "cannot be used with"),
+        ("report a --port 80", "--watch"),
+        ("completions tcsh", "bash"),
+        ("train --seed many", "invalid value"),
+    ] {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let finished = e2h(folder.path(), &args);
+        assert_eq!(finished.code, Some(2), "{line}: {}", finished.stderr);
+        assert!(finished.stderr.contains(expect), "{line}: {}", finished.stderr);
+        assert!(finished.stdout.is_empty(), "{line}: {}", finished.stdout);
+    }
+}
+
+/// The whole text of some errors, as a person sees it.
+#[test]
+fn errors_read_as_written_here() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("broken.toml"), "seed = 1\nmodel = [\n").expect("a file");
+    let text = |line: &str| {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        e2h(folder.path(), &args).stderr
+    };
+    assert_eq!(
+        text("report nowhere"),
+        "error: nowhere is not a run folder\n\nhint: give folders that `e2h train` printed\n"
+    );
+    let broken = text("config check -c broken.toml");
+    assert!(broken.contains("broken.toml:"), "{broken}");
+    assert!(broken.contains('^'), "no caret in {broken}");
 }
 
 #[test]
@@ -83,8 +140,12 @@ fn a_run_folder_is_never_overwritten() {
 fn the_first_page_and_every_help_text_print() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     assert!(ok(folder.path(), &[]).contains("e2h train"));
-    for verb in ["train", "eval", "sample", "report", "tasks", "schedule", "config", "base"] {
-        assert!(ok(folder.path(), &[verb, "--help"]).contains("Usage: e2h"), "{verb}");
+    for verb in [
+        "train", "eval", "sample", "report", "export", "tasks", "schedule", "config", "base",
+        "doctor",
+    ] {
+        let help = ok(folder.path(), &[verb, "--help"]);
+        assert!(help.contains("Usage: e2h") && help.contains("Examples:"), "{verb}");
     }
 }
 

@@ -1,0 +1,152 @@
+//! The examples below each help text.
+//!
+//! # Invariants
+//! - Each line that begins with `  e2h ` is a command that parses: a test runs them through the parser.
+
+/// Below `e2h --help`.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  e2h train                                 the whole way, small: base, curriculum, evaluation
+  e2h schedule show --schedule gaussian     see what a schedule will do
+  e2h report runs/a runs/b                  compare two runs on one page
+
+Exit codes: 0 fine, 1 the run failed, 2 wrong usage or configuration, 130 interrupted.";
+
+/// Below `e2h train --help`.
+pub(super) const TRAIN: &str = "\
+Examples:
+  e2h train                                          Countdown, gaussian schedule, seed 0
+  e2h train --task blocksworld --schedule balanced   another task, without a curriculum
+  e2h train -c mine.toml --set train.lr=5e-5         a file, and one value on top of it
+  e2h train --resume runs/countdown-gaussian-0       go on with a run that was stopped
+  e2h train --ui plain                               lines, even on a terminal";
+
+/// Below `e2h eval --help`.
+pub(super) const EVAL: &str = "\
+Examples:
+  e2h eval                                   the base that every run starts from
+  e2h eval runs/countdown-gaussian-0         the newest checkpoint of a run
+  e2h eval runs/a --samples 8 --problems 200  pass@k on 200 problems a level
+  e2h eval runs/a --json                     for a script";
+
+/// Below `e2h sample --help`.
+pub(super) const SAMPLE: &str = "\
+Examples:
+  e2h sample runs/countdown-gaussian-0 --level 2     three greedy completions
+  e2h sample --task blocksworld -n 5 --temperature 1  five draws of the base";
+
+/// Below `e2h report --help`.
+pub(super) const REPORT: &str = "\
+Examples:
+  e2h report runs/countdown-gaussian-0       writes report.html into the run's folder
+  e2h report runs/a runs/b -o compare.html   runs of one setting and several seeds become one line with a band
+  e2h report runs/a --watch                  a page that follows a run, on this machine only
+  e2h report runs/a --svg plots              each plot as a file of its own";
+
+/// Below `e2h export --help`.
+pub(super) const EXPORT: &str = "\
+Examples:
+  e2h export runs/a > a.csv          one row a step, one column a metric
+  e2h export runs/a runs/b -o ab.csv  one file with a column that names the run";
+
+/// Below `e2h tasks --help`.
+pub(super) const TASKS: &str = "\
+Examples:
+  e2h tasks list
+  e2h tasks show countdown                         one problem of each level
+  e2h tasks gen blocksworld --level 2 -n 100       problems as JSONL
+  e2h tasks score answers.jsonl --task countdown   a verdict for each row";
+
+/// Below `e2h schedule --help`.
+pub(super) const SCHEDULE: &str = "\
+Examples:
+  e2h schedule list
+  e2h schedule show --schedule gaussian --set sigma=0.75
+  e2h schedule show --schedule cosine --levels 5 --steps 300 --svg cosine.svg";
+
+/// Below `e2h config --help`.
+pub(super) const CONFIG: &str = "\
+Examples:
+  e2h config show                            every value, and the layer that set it
+  e2h config show -c mine.toml --seed 3
+  e2h config check -c mine.toml
+  e2h config list";
+
+/// Below `e2h base --help`.
+pub(super) const BASE: &str = "\
+Examples:
+  e2h base --task countdown --out models/mine
+  e2h base --task countdown --seed 1 --set base.sft.steps=500 --out models/short";
+
+/// Below `e2h model --help`.
+pub(super) const MODEL: &str = "\
+Examples:
+  e2h model info embedded:countdown-nano
+  e2h model check models/mine";
+
+/// Below `e2h sft --help`.
+pub(super) const SFT: &str = "\
+Examples:
+  e2h sft rows.jsonl --model models/mine --out models/tuned
+  e2h sft rows.jsonl --model models/mine --out models/tuned --epochs 3 --lr 1e-5";
+
+/// Below `e2h doctor --help`.
+pub(super) const DOCTOR: &str = "\
+Examples:
+  e2h doctor
+  e2h doctor --json";
+
+/// Below `e2h completions --help`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  e2h completions bash > ~/.local/share/bash-completion/completions/e2h
+  e2h completions zsh > ~/.zfunc/_e2h
+  e2h completions fish > ~/.config/fish/completions/e2h.fish";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::args::Args;
+
+    /// The command of an example, without its explanation and its redirection.
+    fn words(line: &str) -> Vec<&str> {
+        let command = line.trim().split("  ").next().unwrap_or_default();
+        command.split(" > ").next().unwrap_or_default().split_whitespace().collect()
+    }
+
+    #[test]
+    fn every_example_parses() {
+        let pages = [
+            EXAMPLES,
+            TRAIN,
+            EVAL,
+            SAMPLE,
+            REPORT,
+            EXPORT,
+            TASKS,
+            SCHEDULE,
+            CONFIG,
+            BASE,
+            DOCTOR,
+            COMPLETIONS,
+        ];
+        let mut n = 0;
+        for line in pages.iter().flat_map(|page| page.lines()).filter(|l| l.starts_with("  e2h ")) {
+            let parsed = Args::try_parse_from(words(line));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.expect_err("an error"));
+            n += 1;
+        }
+        assert!(n > 25, "only {n} examples");
+    }
+
+    #[test]
+    fn every_verb_that_is_shown_has_examples_and_the_parser_is_sound() {
+        Args::command().debug_assert();
+        for verb in Args::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("e2h {}", verb.get_name())), "{}", verb.get_name());
+        }
+    }
+}
