@@ -69,12 +69,16 @@ pub(super) fn run(args: &ScheduleCompareArgs) -> Outcome {
 fn table(title: &str, names: &[&str], rows: &[Vec<f64>], levels: usize) -> String {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!("{title}\n{:<width$}", "schedule");
-    // Writing to a string cannot fail.
-    (0..levels).for_each(|level| drop(write!(text, " {:>12}", format!("level {level}"))));
+    for level in 0..levels {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " {:>12}", format!("level {level}"));
+    }
     text += &format!(" {:>12}\n", "all");
     for (name, row) in names.iter().zip(rows) {
         let _ = write!(text, "{name:<width$}");
-        row.iter().chain([&row.iter().sum()]).for_each(|n| drop(write!(text, " {n:>12.0}")));
+        for number in row.iter().chain([&row.iter().sum()]) {
+            let _ = write!(text, " {number:>12.0}");
+        }
         text.push('\n');
     }
     text
