@@ -178,6 +178,7 @@ mod tests {
             let head = head(&hidden, chunk_elements);
             let (logprobs, entropies) = head.stats().expect("no device fails");
             let (d_hidden, d_weight) = head.backward(&given(), true);
+            let d_weight = d_weight.expect("it was asked for");
             let grads = [read(d_hidden), read(d_weight)].map(|g| g.expect("no device fails"));
             [logprobs, entropies, grads.concat()].concat()
         };
