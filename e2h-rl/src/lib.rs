@@ -5,25 +5,35 @@
 
 mod advantage;
 pub mod checkpoint;
+mod collect;
 mod config;
 mod error;
 mod eval;
 pub mod loss;
+mod minibatch;
+mod replay;
 mod report;
+mod reward;
 mod rollout;
 mod run;
 mod sft;
 mod tensorboard;
 pub mod theory;
 mod trainer;
+mod update;
 
 pub use advantage::{advantages, is_zero_variance};
-pub use config::{AdvantageScale, GrpoConfig, LossKind, LrSchedule};
+pub use config::{
+    AdvantageKind, AdvantageScale, GrpoConfig, LossKind, LrSchedule, PartWeight, RatioLevel,
+    RewardAggregation,
+};
 pub use error::{Error, Result};
 pub use eval::{
     EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, training_pools, wilson,
 };
+pub use replay::Replay;
 pub use report::{StepReport, UpdateStats};
+pub use reward::Reward;
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
 pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder};
 pub use sft::{SftConfig, train_on_play};

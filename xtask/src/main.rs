@@ -1,4 +1,4 @@
-//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`.
+//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `golden`, `experiments`.
 //!
 //! `check` is all that continuous integration runs. `experiments` drives the built `e2h` binary and knows it
 //! only by its command line and its files, so this crate depends on no other crate of the workspace.
@@ -9,6 +9,7 @@
 mod check;
 mod experiments;
 mod generate;
+mod golden;
 mod stats;
 mod tidy;
 
@@ -42,6 +43,11 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Compare with numbers of an independent program
+    Golden {
+        #[command(subcommand)]
+        what: golden::What,
+    },
     /// Run the grid of configs/experiments/NAME.toml and make its tables; goes on where it was stopped
     Experiments(experiments::Args),
 }
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Check { fast } => check::run(&root, fast),
         Verb::Tidy => tidy::run(&root),
         Verb::Gen { check } => generate::run(&root, check),
+        Verb::Golden { what } => golden::run(&root, &what),
         Verb::Experiments(args) => experiments::run(&root, &args),
     };
     match done {
