@@ -96,6 +96,36 @@ pub const METRICS: &[Metric] = &[
         "",
     ),
     metric(
+        "groups/dropped",
+        "groups",
+        "groups that the schedule's filter or dynamic sampling left out of the update",
+        "few; many mean that the levels are too easy or too hard",
+    ),
+    metric(
+        "groups/learned",
+        "groups",
+        "groups that the update got a gradient from, replayed ones included",
+        "near the number of prompts",
+    ),
+    metric(
+        "groups/refills",
+        "draws",
+        "times that the step drew again in place of dropped groups",
+        "under train.max_refills",
+    ),
+    metric(
+        "groups/replayed",
+        "groups",
+        "groups of earlier steps in the update",
+        "a small share of the prompts",
+    ),
+    metric(
+        "rollout/wasted_tokens",
+        "tokens",
+        "completion tokens of dropped groups",
+        "small against rollout/tokens",
+    ),
+    metric(
         "rollout/bad_format_frac",
         "1",
         "share of rollouts that break the format",

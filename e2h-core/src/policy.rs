@@ -96,7 +96,7 @@ pub enum FinishReason {
 }
 
 /// A generation that has been scored: what an update learns from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
     /// Index of the rollout's group within the step.
     pub group: usize,

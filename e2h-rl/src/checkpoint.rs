@@ -1,7 +1,8 @@
 //! Checkpoints: a model folder that other tools open, plus what a run needs to go on.
 //!
-//! `step-N/` holds the model in the Hugging Face layout, or its adapter in PEFT's (both f32), and `trainer/` with `optimizer.safetensors` (the
-//! moments) and `state.json` (step, curriculum, sampler, checksums).
+//! `step-N/` holds the model in the Hugging Face layout, or its adapter in PEFT's (both f32), and `trainer/` with
+//! `optimizer.safetensors` (the moments), `reference.safetensors` where the reference policy moves, and `state.json`
+//! (step, curriculum, sampler, groups for replay, checksums).
 //!
 //! # Invariants
 //! - A checkpoint appears under its name only when it is whole: it is written to `.step-N.tmp`, flushed, renamed.
@@ -12,17 +13,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use e2h_core::write_atomic;
-use e2h_model::{ADAPTER_FILE, WeightFormat};
+use e2h_model::{ADAPTER_FILE, Engine, WeightFormat};
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::trainer::Trainer;
+use crate::replay::Replay;
+use crate::trainer::{Reference, Trainer};
 use crate::{Error, Result};
 
 /// The files that a checksum is kept of, where they exist.
-const SUMMED: [&str; 3] = ["model.safetensors", ADAPTER_FILE, "trainer/optimizer.safetensors"];
+const SUMMED: [&str; 4] =
+    ["model.safetensors", ADAPTER_FILE, "trainer/optimizer.safetensors", REFERENCE];
+
+/// Where the weights of a reference policy lie that moves.
+const REFERENCE: &str = "trainer/reference.safetensors";
 
 /// `trainer/state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +45,9 @@ pub struct TrainerState {
     pub curriculum: Value,
     /// State of the sampler.
     pub sampler: Value,
+    /// Groups kept for replay.
+    #[serde(default)]
+    pub replay: Replay,
     /// SHA-256 of the large files, by their path in the checkpoint.
     pub sha256: BTreeMap<String, String>,
 }
@@ -78,6 +88,11 @@ pub fn save(trainer: &Trainer<'_>, folder: &Path, step: u64, keep_last: usize) -
     fs::create_dir_all(&inner).map_err(Error::io("create", &inner))?;
     trainer.policy.save(&temporary, WeightFormat::F32)?;
     write_atomic(&inner.join("optimizer.safetensors"), &moments(trainer, &temporary)?)?;
+    let reference = moving_reference(trainer).map(|engine| flat(&[("params", engine.params())]));
+    if let Some(bytes) = reference {
+        let bytes = bytes.map_err(|error| Error::checkpoint(&temporary, error))?;
+        write_atomic(&temporary.join(REFERENCE), &bytes)?;
+    }
     let mut sha256 = BTreeMap::new();
     for name in SUMMED.into_iter().filter(|name| temporary.join(name).exists()) {
         sha256.insert(name.to_owned(), checksum(&temporary.join(name))?);
@@ -88,6 +103,7 @@ pub fn save(trainer: &Trainer<'_>, folder: &Path, step: u64, keep_last: usize) -
         bad_updates: trainer.bad_updates,
         curriculum: trainer.curriculum.state(),
         sampler: trainer.sampler.state(),
+        replay: trainer.replay.clone(),
         sha256,
     };
     let text = serde_json::to_string_pretty(&state)
@@ -104,14 +120,46 @@ pub fn save(trainer: &Trainer<'_>, folder: &Path, step: u64, keep_last: usize) -
     Ok(path)
 }
 
+/// The reference policy, where its weights are not those of the base model.
+fn moving_reference<'a>(trainer: &'a Trainer<'_>) -> Option<&'a dyn Engine> {
+    match &trainer.reference {
+        Reference::Model(engine) if trainer.config.reference_sync_steps > 0 => Some(&**engine),
+        _ => None,
+    }
+}
+
 fn moments(trainer: &Trainer<'_>, path: &Path) -> Result<Vec<u8>> {
-    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let (m, v) = (bytes(&trainer.optimizer.m), bytes(&trainer.optimizer.v));
-    let view = |bytes| TensorView::new(Dtype::F32, vec![trainer.optimizer.m.len()], bytes);
-    view(&m)
-        .and_then(|m| Ok([("m", m), ("v", view(&v)?)]))
-        .and_then(|tensors| serialize(tensors, None))
-        .map_err(|error| Error::checkpoint(path, error))
+    let tensors = [("m", trainer.optimizer.m.as_slice()), ("v", trainer.optimizer.v.as_slice())];
+    flat(&tensors).map_err(|error| Error::checkpoint(path, error))
+}
+
+/// A file of flat f32 tensors.
+fn flat(tensors: &[(&str, &[f32])]) -> std::result::Result<Vec<u8>, SafeTensorError> {
+    let bytes: Vec<(&str, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, values)| (*name, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, bytes)| {
+            Ok((*name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?))
+        })
+        .collect::<std::result::Result<Vec<_>, SafeTensorError>>()?;
+    serialize(views, None)
+}
+
+/// Reads a tensor of a file of flat f32 tensors into `target`.
+fn read_flat(bytes: &[u8], name: &str, target: &mut [f32], path: &Path) -> Result<()> {
+    let tensors =
+        SafeTensors::deserialize(bytes).map_err(|error| Error::checkpoint(path, error))?;
+    let view = tensors.tensor(name).map_err(|error| Error::checkpoint(path, error))?;
+    if view.data().len() != target.len() * 4 {
+        return Err(Error::checkpoint(path, format!("tensor `{name}` has another length")));
+    }
+    for (value, bytes) in target.iter_mut().zip(view.data().chunks_exact(4)) {
+        *value = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    Ok(())
 }
 
 fn checksum(path: &Path) -> Result<String> {
@@ -160,19 +208,20 @@ pub fn latest(
 pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> Result<()> {
     let file = path.join("trainer/optimizer.safetensors");
     let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
-    let tensors =
-        SafeTensors::deserialize(&bytes).map_err(|error| Error::checkpoint(path, error))?;
-    for (name, target) in [("m", &mut trainer.optimizer.m), ("v", &mut trainer.optimizer.v)] {
-        let view = tensors.tensor(name).map_err(|error| Error::checkpoint(path, error))?;
-        if view.data().len() != target.len() * 4 {
-            return Err(Error::checkpoint(path, format!("moment `{name}` has another length")));
-        }
-        for (value, bytes) in target.iter_mut().zip(view.data().chunks_exact(4)) {
-            *value = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        }
+    read_flat(&bytes, "m", &mut trainer.optimizer.m, path)?;
+    read_flat(&bytes, "v", &mut trainer.optimizer.v, path)?;
+    if trainer.config.reference_sync_steps > 0
+        && let Reference::Model(reference) = &mut trainer.reference
+    {
+        let file = path.join(REFERENCE);
+        let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+        let mut params = vec![0.0; reference.params().len()];
+        read_flat(&bytes, "params", &mut params, path)?;
+        reference.update_params(&mut |_, old| old.copy_from_slice(&params));
     }
     trainer.optimizer.n_updates = state.n_updates;
     trainer.bad_updates = state.bad_updates;
+    trainer.replay = state.replay.clone();
     trainer.curriculum.restore(&state.curriculum)?;
     trainer.sampler.restore(&state.sampler)?;
     trainer.policy.restore(path)?;

@@ -4,17 +4,80 @@ use e2h_core::Sampling;
 use e2h_model::AdamWConfig;
 use serde::{Deserialize, Serialize};
 
-/// How a batch's token losses are weighted; see [`loss`](crate::loss).
+mod validate;
+
+/// The loss; each is one function of [`loss`](crate::loss), with its formula and source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// Mean over sequences of the mean over tokens.
     #[default]
     Grpo,
-    /// Mean over all tokens of the batch.
+    /// Mean over all tokens of the minibatch.
     Bnpo,
     /// Sum over tokens, divided by sequences times the longest completion allowed.
     DrGrpo,
+    /// Mean over all tokens of the step's batch.
+    Dapo,
+    /// As `grpo`, with one ratio a sequence.
+    Gspo,
+    /// The bounded ratio weights the log-prob instead of being clipped.
+    Cispo,
+    /// A smooth gate in place of the clip.
+    Sapo,
+    /// A gamma-shaped weight of the whole sequence's ratio.
+    Vespo,
+    /// As `gspo`, with each sequence weighted by its length.
+    Luspo,
+}
+
+/// What an importance ratio is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RatioLevel {
+    /// `sequence` for `gspo` and `luspo`, else `token`.
+    #[default]
+    Auto,
+    /// Each token has its own.
+    Token,
+    /// The geometric mean over the sequence.
+    Sequence,
+}
+
+/// How rewards become advantages; each is one function of [`advantages`](crate::advantages).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdvantageKind {
+    /// Less the group's mean, divided by what `advantage_scale` says (GRPO).
+    #[default]
+    Group,
+    /// Less the mean of the group's other rewards, not divided (RLOO).
+    Rloo,
+    /// Centred and scaled over the batch (REINFORCE++).
+    ReinforcePp,
+    /// Less the group's mean, then centred and scaled over the batch (REINFORCE++-baseline).
+    ReinforcePpBaseline,
+}
+
+/// In which order several rewards are summed and normalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RewardAggregation {
+    /// The weighted sum is normalised.
+    #[default]
+    SumThenNormalize,
+    /// Each part is normalised within its group, the weighted sum over the batch (GDPO).
+    NormalizeThenSum,
+}
+
+/// The weight of one named part of the reward.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartWeight {
+    /// The part's name, for example `format`.
+    pub name: String,
+    /// Its weight in place of the task's.
+    pub weight: f64,
 }
 
 /// What a group's rewards are divided by after centring.
@@ -67,20 +130,72 @@ pub struct GrpoConfig {
     pub max_grad_norm: f64,
     /// Weighting of token losses.
     pub loss: LossKind,
-    /// Scale of advantages.
+    /// What the importance ratio is of (TRL `importance_sampling_level`).
+    pub ratio_level: RatioLevel,
+    /// How rewards become advantages.
+    pub advantage: AdvantageKind,
+    /// Scale of `group` advantages; the other kinds fix theirs.
     pub advantage_scale: AdvantageScale,
     /// Ratios under `1 - clip_eps_low` are clipped.
     pub clip_eps_low: f64,
     /// Ratios over `1 + clip_eps_high` are clipped.
     pub clip_eps_high: f64,
+    /// Ratios are bounded by this in the unclipped branch too (INTELLECT-2, arXiv
+    /// 2505.07291); 0 = no bound.
+    pub clip_delta: f64,
+    /// Only this share of the tokens, those of highest entropy, get the policy's gradient ("Beyond the 80/20
+    /// Rule", arXiv 2506.01939); 1 = all. Costs a forward pass when under 1.
+    pub top_entropy_quantile: f64,
+    /// Bound of the ratio in `cispo` (5 in ScaleRL, arXiv 2510.13786).
+    pub cispo_cap: f64,
+    /// Sharpness of `sapo`'s gate for positive advantages.
+    pub sapo_temperature_pos: f64,
+    /// The same for the others.
+    pub sapo_temperature_neg: f64,
+    /// Power of the ratio in `vespo` for advantages of at least 0.
+    pub vespo_k_pos: f64,
+    /// Decay of the ratio in `vespo` for advantages of at least 0.
+    pub vespo_lambda_pos: f64,
+    /// Power of the ratio in `vespo` for negative advantages.
+    pub vespo_k_neg: f64,
+    /// Decay of the ratio in `vespo` for negative advantages.
+    pub vespo_lambda_neg: f64,
     /// Weight of the KL divergence from the starting policy; 0 = no reference policy is kept.
     pub kl_beta: f64,
-    /// Weight of the entropy bonus.
+    /// The KL estimate is weighted by the importance ratio, which makes it unbiased off policy (DeepSeek-V3.2, arXiv
+    /// 2512.02556).
+    pub kl_bias_correction: bool,
+    /// Weight of the entropy bonus: the mean entropy over the tokens that get a gradient.
     pub entropy_coef: f64,
     /// Passes over each batch of rollouts.
     pub num_iterations: usize,
-    /// Completions cut at the token limit get no gradient.
+    /// Optimiser steps a pass: the step's groups are dealt out to so many minibatches of about equal tokens.
+    pub minibatches: usize,
+    /// Completions cut at the token limit get no gradient and count in no mean over tokens.
     pub mask_truncated: bool,
+    /// Tokens before the limit from which on length costs reward (DAPO, arXiv
+    /// 2503.14476, equation 13); 0 = off.
+    /// The penalty shapes advantages only; logged rewards are the verifier's.
+    pub overlong_buffer: usize,
+    /// Penalty at the limit.
+    pub overlong_penalty: f64,
+    /// Weights of named parts of the reward in place of the task's; parts not named keep theirs.
+    pub reward_weights: Vec<PartWeight>,
+    /// In which order parts of the reward are summed and normalised (TRL `multi_objective_aggregation`).
+    pub reward_aggregation: RewardAggregation,
+    /// Groups without variance are drawn again at the same step, as DAPO's dynamic sampling does.
+    pub dynamic_sampling: bool,
+    /// How often a step may draw again in place of groups that the schedule's filter or dynamic sampling dropped;
+    /// 0 = they are only left out of the update.
+    pub max_refills: usize,
+    /// Informative groups kept in memory, to stand in for groups that teach nothing; 0 = none.
+    pub replay_groups: usize,
+    /// Steps after which a group in memory is too old.
+    pub replay_max_age: u64,
+    /// Steps between moves of the reference toward the policy (TRL `sync_ref_model`, every 512); 0 = frozen.
+    pub reference_sync_steps: u64,
+    /// Share of the policy in such a move (TRL `ref_model_mixup_alpha`).
+    pub reference_mixup: f64,
     /// Rows that a worker thread holds at a time, in tokens. Changes memory and speed only.
     pub token_budget: usize,
     /// How rollouts are drawn.
@@ -101,13 +216,36 @@ impl Default for GrpoConfig {
             lr_final_frac: 0.0,
             max_grad_norm: 1.0,
             loss: LossKind::Grpo,
+            ratio_level: RatioLevel::Auto,
+            advantage: AdvantageKind::Group,
             advantage_scale: AdvantageScale::Group,
             clip_eps_low: 0.2,
             clip_eps_high: 0.2,
+            clip_delta: 0.0,
+            top_entropy_quantile: 1.0,
+            cispo_cap: 5.0,
+            sapo_temperature_pos: 1.0,
+            sapo_temperature_neg: 1.05,
+            vespo_k_pos: 2.0,
+            vespo_lambda_pos: 3.0,
+            vespo_k_neg: 3.0,
+            vespo_lambda_neg: 2.0,
             kl_beta: 0.001,
+            kl_bias_correction: false,
             entropy_coef: 0.0,
             num_iterations: 1,
+            minibatches: 1,
             mask_truncated: false,
+            overlong_buffer: 0,
+            overlong_penalty: 1.0,
+            reward_weights: Vec::new(),
+            reward_aggregation: RewardAggregation::SumThenNormalize,
+            dynamic_sampling: false,
+            max_refills: 3,
+            replay_groups: 0,
+            replay_max_age: 10,
+            reference_sync_steps: 0,
+            reference_mixup: 0.6,
             token_budget: 1024,
             sampling: Sampling::default(),
             adamw: AdamWConfig::default(),
@@ -116,56 +254,13 @@ impl Default for GrpoConfig {
 }
 
 impl GrpoConfig {
-    /// Every setting that is out of range, with its bound; empty when all is well.
-    pub fn validate(&self) -> Vec<e2h_core::Error> {
-        let mut problems = Vec::new();
-        let mut check = |ok: bool, name: &str, got: String, expected: &str| {
-            if !ok {
-                problems.push(e2h_core::Error::OutOfRange {
-                    name: name.to_owned(),
-                    got,
-                    expected: expected.to_owned(),
-                });
-            }
-        };
-        let mut whole = |name: &str, value: u64, least: u64| {
-            check(value >= least, name, value.to_string(), &format!("at least {least}"));
-        };
-        whole("steps", self.steps, 1);
-        whole("prompts", self.prompts as u64, 1);
-        whole("group_size", self.group_size as u64, 2);
-        whole("num_iterations", self.num_iterations as u64, 1);
-        whole("token_budget", self.token_budget as u64, 1);
-        whole("sampling.max_tokens", self.sampling.max_tokens as u64, 1);
-        let mut real = |name: &str, value: f64, least: f64, most: f64| {
-            let expected = if most.is_finite() {
-                format!("from {least} to {most}")
-            } else {
-                format!("at least {least}")
-            };
-            check((least..=most).contains(&value), name, value.to_string(), &expected);
-        };
-        real("lr", self.lr, 0.0, 1.0);
-        real("lr_final_frac", self.lr_final_frac, 0.0, 1.0);
-        real("clip_eps_low", self.clip_eps_low, 0.0, 1.0);
-        real("clip_eps_high", self.clip_eps_high, 0.0, f64::INFINITY);
-        real("kl_beta", self.kl_beta, 0.0, f64::INFINITY);
-        real("entropy_coef", self.entropy_coef, 0.0, f64::INFINITY);
-        real("adamw.beta1", self.adamw.beta1, 0.0, 1.0 - 1e-9);
-        real("adamw.beta2", self.adamw.beta2, 0.0, 1.0 - 1e-9);
-        real("adamw.weight_decay", self.adamw.weight_decay, 0.0, 1.0);
-        real("sampling.top_p", self.sampling.top_p, 1e-6, 1.0);
-        real("sampling.min_p", self.sampling.min_p, 0.0, 1.0);
-        let positive = |value: f64| value > 0.0 && !value.is_nan();
-        let (norm, temperature) = (self.max_grad_norm, self.sampling.temperature);
-        check(positive(norm), "max_grad_norm", norm.to_string(), "over 0");
-        check(
-            positive(temperature) && temperature.is_finite(),
-            "sampling.temperature",
-            temperature.to_string(),
-            "over 0: a group of greedy rollouts is all alike",
-        );
-        problems
+    /// True when a sequence has one importance ratio.
+    pub fn is_sequence_level(&self) -> bool {
+        match self.ratio_level {
+            RatioLevel::Auto => matches!(self.loss, LossKind::Gspo | LossKind::Luspo),
+            RatioLevel::Token => false,
+            RatioLevel::Sequence => true,
+        }
     }
 
     /// The learning rate of `step` (0-based).
@@ -187,22 +282,6 @@ impl GrpoConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_defaults_are_valid_and_bad_values_are_all_reported() {
-        assert!(GrpoConfig::default().validate().is_empty());
-        let bad =
-            GrpoConfig { group_size: 1, lr: f64::NAN, kl_beta: -1.0, ..GrpoConfig::default() };
-        let problems: Vec<_> = bad.validate().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            problems,
-            [
-                "`group_size` is 1, but must be at least 2",
-                "`lr` is NaN, but must be from 0 to 1",
-                "`kl_beta` is -1, but must be at least 0",
-            ]
-        );
-    }
 
     #[test]
     fn the_learning_rate_warms_up_and_decays() {

@@ -5,28 +5,38 @@
 
 mod advantage;
 pub mod checkpoint;
+mod collect;
 mod config;
 mod error;
 mod eval;
 mod finetune;
 pub mod loss;
+mod minibatch;
+mod replay;
 mod report;
+mod reward;
 mod rollout;
 mod run;
 mod sft;
 mod tensorboard;
 pub mod theory;
 mod trainer;
+mod update;
 
 pub use advantage::{advantages, is_zero_variance};
-pub use config::{AdvantageScale, GrpoConfig, LossKind, LrSchedule};
+pub use config::{
+    AdvantageKind, AdvantageScale, GrpoConfig, LossKind, LrSchedule, PartWeight, RatioLevel,
+    RewardAggregation,
+};
 pub use error::{Error, Result};
 pub use eval::{
     EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, pass_counts,
     training_pools, wilson,
 };
 pub use finetune::{FinetuneConfig, finetune};
+pub use replay::Replay;
 pub use report::{StepReport, UpdateStats};
+pub use reward::Reward;
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
 pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder, Wish};
 pub use sft::{Pair, SftConfig, train_on_play};

@@ -19,6 +19,14 @@ pub struct StepReport {
     pub groups: Vec<Vec<Rollout>>,
     /// The advantages of each group's verified rollouts.
     pub advantages: Vec<Vec<f64>>,
+    /// False for groups that the schedule's filter or dynamic sampling dropped.
+    pub kept: Vec<bool>,
+    /// Times that the step drew again in place of dropped groups.
+    pub n_refills: usize,
+    /// Groups of earlier steps in the update.
+    pub n_replayed: usize,
+    /// Groups that the update got a gradient from, replayed ones included.
+    pub n_learned: usize,
     /// What the update did.
     pub update: UpdateStats,
     /// Time of the two rollout phases.
@@ -128,6 +136,12 @@ impl StepReport {
         zero_variance_frac(&self.rewards(None))
     }
 
+    /// Completion tokens of dropped groups: sampled, and of no use to the update.
+    pub fn wasted_tokens(&self) -> usize {
+        let dropped = self.groups.iter().zip(&self.kept).filter(|(_, kept)| !**kept);
+        dropped.flat_map(|(group, _)| group).map(|rollout| rollout.generation.tokens.len()).sum()
+    }
+
     /// Mean entropy of the policy at the sampled tokens in nats, estimated by minus their log-prob.
     pub fn entropy(&self) -> f64 {
         let surprise = self.rollouts(None).flat_map(|rollout| &rollout.generation.logprobs);
@@ -153,6 +167,11 @@ impl StepReport {
         log("reward/mean".into(), json!(self.mean_reward(None)));
         log("accuracy/mean".into(), json!(self.accuracy(None)));
         log("groups/zero_variance_frac".into(), json!(self.zero_variance_frac()));
+        log("groups/dropped".into(), json!(self.kept.iter().filter(|kept| !**kept).count()));
+        log("groups/learned".into(), json!(self.n_learned));
+        log("groups/refills".into(), json!(self.n_refills));
+        log("groups/replayed".into(), json!(self.n_replayed));
+        log("rollout/wasted_tokens".into(), json!(self.wasted_tokens()));
         for (level, prob) in self.probs.iter().enumerate() {
             let n = self.picks.iter().filter(|pick| pick.level.index() == level).count();
             log(format!("schedule/level_{level}/prob"), json!(prob));

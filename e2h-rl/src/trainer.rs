@@ -11,32 +11,27 @@
 //!   a second forward pass.
 //! - A rollout that the verifier could not decide takes no part in its group's mean and gets no gradient.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Instant;
 
-use e2h_core::{
-    Curriculum, GroupOutcome, Outcome, Pick, Problem, ProblemSampler, Rollout, RootSeed, Task,
-};
-use e2h_model::{AdamW, Engine, Group, LanguageModel, TokenGrads, TokenStats, clip_global_norm};
+use e2h_core::{Curriculum, Problem, ProblemSampler, Rollout, RootSeed, Task};
+use e2h_model::{AdamW, Engine, LanguageModel};
 
+use crate::Result;
 use crate::advantage::{advantages, is_zero_variance};
+use crate::collect::{Drawn, outcomes};
 use crate::config::GrpoConfig;
-use crate::loss::{Token, TokenLoss, token_weight};
-use crate::report::{StepReport, UpdateStats};
-use crate::rollout::{Ask, is_truncated, roll_out, streams};
-use crate::{Error, Result};
-
-/// Updates in a row that may fail before the run gives up.
-const MAX_BAD_UPDATES: u32 = 5;
+use crate::replay::Replay;
+use crate::report::StepReport;
+use crate::reward::Reward;
+use crate::update::Counted;
 
 /// The policy that the KL term compares with.
 pub enum Reference {
     /// There is no KL term.
     None,
-    /// The policy itself with its adapter off: no extra memory.
+    /// The policy itself with its adapter off: no extra memory, and it never moves.
     AdapterOff,
-    /// A model of its own.
+    /// A model of its own, frozen or following slowly.
     Model(Box<dyn Engine>),
 }
 
@@ -62,270 +57,109 @@ pub struct Trainer<'a> {
     pub seed: RootSeed,
     /// Updates in a row whose gradient was not finite.
     pub bad_updates: u32,
+    /// Informative groups of earlier steps.
+    pub replay: Replay,
 }
 
-impl<'a> Trainer<'a> {
+impl Trainer<'_> {
     /// Runs one step: draw problems, roll out, score, update, tell the curriculum.
     ///
     /// # Errors
-    /// [`Error::Core`] or [`Error::Model`] when a part fails, [`Error::Diverged`] after several updates in a
-    /// row without a finite gradient.
+    /// [`Error::Core`](crate::Error::Core) or [`Error::Model`](crate::Error::Model) when a part fails,
+    /// [`Error::Diverged`](crate::Error::Diverged) after several updates in a row without a finite gradient.
     pub fn step(&mut self, step: u64) -> Result<StepReport> {
         let start = Instant::now();
-        let config = self.config;
 
         let probs = self.curriculum.probs(step);
-        let picks = self.sampler.draw(self.curriculum.as_ref(), step, config.prompts)?;
-        let asks = self.asks(step, &picks);
+        let drawn = self.collect(step)?;
+        let replayed = self.replayed(step, &drawn);
 
-        let (groups, times) = roll_out(&mut self.policy, self.task, &asks, &config.sampling)?;
-
-        let rewards: Vec<Vec<f64>> = groups.iter().map(|group| verified_rewards(group)).collect();
-        let group_advantages = advantages(&rewards, config.advantage_scale);
-
-        let outcomes = outcomes(&picks, &groups, &rewards, &group_advantages);
-        let kept = outcomes.iter().map(|outcome| self.curriculum.keeps(step, outcome)).collect();
+        let mut rewards = drawn.rewards.clone();
+        rewards.extend(replayed.iter().map(|group| self.rewards(group)));
+        let mut fresh = advantages(&rewards, self.config);
+        let old = fresh.split_off(drawn.groups.len());
 
         let update_start = Instant::now();
-        let batch = Batch::new(&groups, &group_advantages, kept, config);
-        let update = self.update(step, &batch)?;
+        let counted = counted(&drawn, &fresh, &replayed, &old, self.config.prompts);
+        let n_learned = counted.iter().filter(|group| group.advantages.is_some()).count();
+        let update = self.update(step, &counted)?;
+        self.sync_reference(step);
         let update_s = update_start.elapsed().as_secs_f64();
 
-        self.curriculum.observe(step, &outcomes);
+        self.remember(step, &drawn);
+        self.curriculum.observe(step, &outcomes(&drawn.picks, &drawn.groups, &fresh));
 
         Ok(StepReport {
             step,
             probs,
-            picks,
-            groups,
-            advantages: group_advantages,
+            picks: drawn.picks,
+            groups: drawn.groups,
+            advantages: fresh,
+            kept: drawn.kept,
+            n_refills: drawn.n_refills,
+            n_replayed: replayed.len(),
+            n_learned,
             update,
-            times,
+            times: drawn.times,
             update_s,
             step_s: start.elapsed().as_secs_f64(),
         })
     }
 
-    fn asks(&self, step: u64, picks: &[Pick]) -> Vec<Ask<'a>> {
-        let pools = self.pools;
-        let mut seen = HashMap::new();
-        picks
-            .iter()
-            .map(|pick| {
-                let occurrence = seen.entry((pick.level, pick.item)).or_insert(0);
-                let n = self.config.group_size;
-                let streams = streams(self.seed, step, pick.level, pick.item, *occurrence, n);
-                *occurrence += 1;
-                Ask { problem: &pools[pick.level.index()][pick.item as usize], streams }
-            })
-            .collect()
+    /// Groups of earlier steps in place of those of this step that teach nothing.
+    fn replayed(&self, step: u64, drawn: &Drawn) -> Vec<Vec<Rollout>> {
+        let missing = self.config.prompts.saturating_sub(drawn.informative().count());
+        self.replay.newest(step, self.config.replay_max_age, missing)
     }
 
-    /// The update: `num_iterations` passes over the batch, each one optimiser step.
-    fn update(&mut self, step: u64, batch: &Batch<'_>) -> Result<UpdateStats> {
-        let mut stats = UpdateStats { lr: self.config.lr_at(step), ..UpdateStats::default() };
-        if batch.sequences.is_empty() {
-            return Ok(stats);
-        }
-        stats.update_tokens = batch.n_rows();
-        let groups = batch.groups();
-        let budget = self.config.token_budget;
-        let reference = match &self.reference {
-            Reference::Model(model) => Some(model.token_stats(&groups, budget)?),
-            Reference::AdapterOff => Some(self.policy.engine().base_token_stats(&groups, budget)?),
-            Reference::None => None,
-        };
-        for iteration in 0..self.config.num_iterations {
-            let dropout = self.seed.stream("dropout", &[step, iteration as u64]);
-            self.policy.engine_mut().set_dropout_stream(dropout);
-            let mut grads = vec![0.0; self.policy.engine().params().len()];
-            let pass = Mutex::new(PassStats::default());
-            let engine = self.policy.engine();
-            engine.backward(&groups, self.config.token_budget, &mut grads, &|tokens| {
-                let (given, part) = batch.loss(tokens, reference.as_deref());
-                let mut pass = pass.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                pass.parts.push((tokens.sequences[0], part));
-                given
-            })?;
-            let pass = pass.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).sum();
-            let norm = clip_global_norm(&mut grads, self.config.max_grad_norm);
-            if norm.is_finite() && pass.loss.is_finite() {
-                let (optimizer, lr) = (&mut self.optimizer, stats.lr);
-                self.policy.engine_mut().update_params(&mut |layout, params| {
-                    optimizer.update(layout, params, &grads, lr);
-                });
-                self.bad_updates = 0;
-            } else {
-                stats.skipped_updates += 1;
-                self.bad_updates += 1;
-                if self.bad_updates >= MAX_BAD_UPDATES {
-                    return Err(Error::Diverged { n: self.bad_updates, step });
-                }
-            }
-            if iteration == 0 {
-                stats.ratio_mean = pass.ratio / pass.n_tokens.max(1) as f64;
-            }
-            stats.record(norm, pass.loss, pass.clipped, pass.kl, pass.n_tokens);
-        }
-        Ok(stats)
+    fn remember(&mut self, step: u64, drawn: &Drawn) {
+        let groups = drawn.informative().map(|group| &drawn.groups[group]);
+        self.replay.remember(step, groups, self.config.replay_groups);
     }
 }
 
-/// The rewards of a group's verified rollouts.
-fn verified_rewards(group: &[Rollout]) -> Vec<f64> {
-    group.iter().filter(|rollout| is_verified(rollout)).map(|r| r.score.reward).collect()
-}
-
-fn is_verified(rollout: &Rollout) -> bool {
-    !matches!(rollout.score.outcome, Outcome::Unverifiable { .. })
-}
-
-fn outcomes(
-    picks: &[Pick],
-    groups: &[Vec<Rollout>],
-    rewards: &[Vec<f64>],
-    advantages: &[Vec<f64>],
-) -> Vec<GroupOutcome> {
-    let parts = picks.iter().zip(groups).zip(rewards).zip(advantages);
-    parts
-        .map(|(((pick, group), rewards), advantages)| GroupOutcome {
-            level: pick.level,
-            item: pick.item,
-            rewards: rewards.clone(),
-            advantages: advantages.clone(),
-            n_correct: group.iter().filter(|rollout| rollout.score.is_correct()).count() as u32,
+impl Drawn {
+    /// The groups that were kept and whose rewards are not all equal.
+    fn informative(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.groups.len()).filter(|&group| {
+            let totals: Vec<f64> = self.rewards[group].iter().map(|r: &Reward| r.total).collect();
+            self.kept[group] && !is_zero_variance(&totals)
         })
-        .collect()
+    }
 }
 
-/// The rollouts that an update learns from.
-struct Batch<'a> {
-    loss: TokenLoss,
-    /// In the order of `groups()`: rollout, advantage, weight of each token.
-    sequences: Vec<(&'a Rollout, f64, f64)>,
-    /// Where each group starts in `sequences`.
-    starts: Vec<usize>,
-}
-
-impl<'a> Batch<'a> {
-    fn new(
-        groups: &'a [Vec<Rollout>],
-        advantages: &[Vec<f64>],
-        kept: Vec<bool>,
-        config: &GrpoConfig,
-    ) -> Self {
-        let all = || groups.iter().flatten().filter(|rollout| is_verified(rollout));
-        let n_sequences = all().count();
-        let batch_tokens = all().map(|rollout| rollout.generation.tokens.len()).sum();
-        let mut batch =
-            Self { loss: TokenLoss::new(config), sequences: Vec::new(), starts: Vec::new() };
-        for ((group, advantages), kept) in groups.iter().zip(advantages).zip(kept) {
-            if !kept || advantages.iter().all(|advantage| *advantage == 0.0) {
-                continue;
-            }
-            batch.starts.push(batch.sequences.len());
-            let verified = group.iter().filter(|rollout| is_verified(rollout));
-            for (rollout, &advantage) in verified.zip(advantages) {
-                if config.mask_truncated && is_truncated(rollout) {
-                    continue;
-                }
-                let weight = token_weight(
-                    config.loss,
-                    rollout.generation.tokens.len(),
-                    n_sequences,
-                    batch_tokens,
-                    config.sampling.max_tokens,
-                );
-                batch.sequences.push((rollout, advantage, weight));
-            }
+/// The groups of an update: all that have a gradient, and others up to the number of `prompts`.
+fn counted<'a>(
+    drawn: &'a Drawn,
+    fresh: &'a [Vec<f64>],
+    replayed: &'a [Vec<Rollout>],
+    old: &'a [Vec<f64>],
+    prompts: usize,
+) -> Vec<Counted<'a>> {
+    let teaches = |advantages: &[f64]| advantages.iter().any(|advantage| *advantage != 0.0);
+    let is_learned: Vec<bool> = drawn
+        .kept
+        .iter()
+        .zip(fresh)
+        .map(|(kept, advantages)| *kept && teaches(advantages))
+        .collect();
+    let n_old = old.iter().filter(|advantages| teaches(advantages)).count();
+    let n_learned = is_learned.iter().filter(|learned| **learned).count() + n_old;
+    let mut room = prompts.saturating_sub(n_learned);
+    let mut groups = Vec::new();
+    for ((rollouts, advantages), is_learned) in drawn.groups.iter().zip(fresh).zip(is_learned) {
+        if is_learned {
+            groups.push(Counted { rollouts, advantages: Some(advantages) });
+        } else if room > 0 {
+            room -= 1;
+            groups.push(Counted { rollouts, advantages: None });
         }
-        batch
     }
-
-    fn groups(&self) -> Vec<Group<'a>> {
-        let ends = self.starts.iter().skip(1).copied().chain([self.sequences.len()]);
-        self.starts
-            .iter()
-            .zip(ends)
-            .map(|(&start, end)| &self.sequences[start..end])
-            .filter(|members| !members.is_empty())
-            .map(|members| Group {
-                prompt: &members[0].0.prompt,
-                completions: members.iter().map(|m| m.0.generation.tokens.as_slice()).collect(),
-            })
-            .collect()
-    }
-
-    /// Prompt and completion tokens of the batch, prompts counted once a group.
-    fn n_rows(&self) -> usize {
-        let completions: usize = self.sequences.iter().map(|m| m.0.generation.tokens.len()).sum();
-        completions + self.groups().iter().map(|group| group.prompt.len()).sum::<usize>()
-    }
-
-    /// Gradient and sums of the loss over one slice of the batch.
-    fn loss(
-        &self,
-        stats: &TokenStats<'_>,
-        reference: Option<&[(Vec<f32>, Vec<f32>)]>,
-    ) -> (TokenGrads, PassSums) {
-        let n = stats.logprobs.len();
-        let mut given = TokenGrads { d_logprobs: vec![0.0; n], d_entropies: vec![0.0; n] };
-        let mut sums = PassSums::default();
-        for (range, &sequence) in stats.offsets.windows(2).zip(stats.sequences) {
-            let (rollout, advantage, weight) = self.sequences[sequence];
-            for (t, i) in (range[0]..range[1]).enumerate() {
-                let logprob = f64::from(stats.logprobs[i]);
-                let behaviour = f64::from(rollout.generation.logprobs[t]);
-                let terms = self.loss.terms(Token {
-                    logprob,
-                    behaviour,
-                    reference: reference.map_or(logprob, |all| f64::from(all[sequence].0[t])),
-                    entropy: f64::from(stats.entropies[i]),
-                    advantage,
-                });
-                given.d_logprobs[i] = (weight * terms.d_logprob) as f32;
-                given.d_entropies[i] = (weight * terms.d_entropy) as f32;
-                sums.loss += weight * terms.loss;
-                sums.ratio += (logprob - behaviour).exp();
-                sums.kl += terms.kl_k3;
-                sums.clipped += u64::from(terms.clipped);
-                sums.n_tokens += 1;
-            }
-        }
-        (given, sums)
-    }
-}
-
-/// Sums over the tokens of a pass.
-#[derive(Clone, Copy, Debug, Default)]
-struct PassSums {
-    loss: f64,
-    ratio: f64,
-    kl: f64,
-    clipped: u64,
-    n_tokens: u64,
-}
-
-/// The sums of each slice, with the slice's first sequence: slices finish in any order.
-#[derive(Default)]
-struct PassStats {
-    parts: Vec<(usize, PassSums)>,
-}
-
-impl PassStats {
-    /// Adds up in the order of the batch, so that the result does not depend on threads.
-    fn sum(mut self) -> PassSums {
-        self.parts.sort_by_key(|(first, _)| *first);
-        let mut total = PassSums::default();
-        for (_, part) in self.parts {
-            total.loss += part.loss;
-            total.ratio += part.ratio;
-            total.kl += part.kl;
-            total.clipped += part.clipped;
-            total.n_tokens += part.n_tokens;
-        }
-        total
-    }
+    let old = replayed.iter().zip(old).filter(|(_, advantages)| teaches(advantages));
+    groups.extend(
+        old.map(|(rollouts, advantages)| Counted { rollouts, advantages: Some(advantages) }),
+    );
+    groups
 }
 
 /// Share of groups without variance; 0 for none.

@@ -1,6 +1,6 @@
-//! `cargo xtask golden`: comparisons with numbers that other programs computed, on models of one's own.
+//! `cargo xtask golden`: comparisons with numbers that other programs computed.
 //!
-//! Both verbs run programs of the other crates, so this crate depends on none of them.
+//! The verbs run programs of the other crates, so this crate depends on none of them.
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,12 @@ pub(crate) enum Golden {
         #[arg(long, default_value = "python3")]
         python: String,
     },
+    /// Compare values and gradients of losses with a file in the layout of e2h-rl/fixtures/grpo_losses.json, and
+    /// print the largest differences
+    Losses {
+        /// The file of cases
+        file: PathBuf,
+    },
 }
 
 /// Runs the verb.
@@ -57,6 +63,13 @@ pub(crate) fn run(root: &Path, golden: &Golden) -> Result<()> {
                 .env("E2H_GOLDEN_MODEL", model)
                 .env("E2H_GOLDEN_PYTHON", python)
                 .run()?;
+        }
+        Golden::Losses { file } => {
+            let file = std::path::absolute(file).context("cannot find the current folder")?;
+            cmd!(shell, "{cargo} run --quiet --package e2h-rl --example golden_losses -- {file}")
+                .quiet()
+                .run()
+                .context("the losses differ from the file, or it cannot be read")?;
         }
     }
     Ok(())

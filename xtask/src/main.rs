@@ -48,7 +48,7 @@ enum Verb {
     Experiments(experiments::Args),
     /// Measure speed: of tasks
     Bench(bench::Args),
-    /// Compare models with numbers of other programs
+    /// Compare models and losses with numbers of other programs
     #[command(subcommand)]
     Golden(golden::Golden),
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
 use e2h_model::{AdamW, Adapter, LanguageModel};
-use e2h_rl::{EvalReport, Reference, Run, RunEnd, RunFolder, Trainer};
+use e2h_rl::{EvalReport, Reference, Replay, Run, RunEnd, RunFolder, Trainer};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
@@ -160,6 +160,7 @@ impl Problems {
             config: &config.train,
             seed,
             bad_updates: 0,
+            replay: Replay::default(),
         })
     }
 }

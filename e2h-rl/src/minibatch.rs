@@ -1,0 +1,252 @@
+//! The sequences of one optimiser step, and the bridge from the model's log-probs to the loss and back.
+//!
+//! # Invariants
+//! - A minibatch's loss and gradient do not depend, beyond rounding, on how the engine cuts it into
+//!   micro-batches: every mean of the loss is over the minibatch, never over a cut.
+
+use e2h_core::TokenId;
+use e2h_model::{Engine, Group, TokenGrads, TokenStats};
+
+use crate::Result;
+use crate::config::GrpoConfig;
+use crate::loss::{BatchSize, Sequence, entropy_threshold, sequence_loss};
+
+/// One sequence to learn from.
+#[derive(Clone, Debug)]
+pub(crate) struct Row<'a> {
+    pub prompt: &'a [TokenId],
+    pub completion: &'a [TokenId],
+    /// Log-probs under the policy that drew the completion; `None` = those of the policy as it is. `[T]`
+    pub behaviour: Option<Vec<f64>>,
+    /// Log-probs under the reference policy. `[T]`
+    pub reference: Option<Vec<f64>>,
+    /// `[T]`
+    pub advantages: Vec<f64>,
+    /// Tokens that get the policy's gradient; `None` = all. `[T]`
+    pub active: Option<Vec<bool>>,
+}
+
+/// The sequences of one optimiser step, by prompt.
+#[derive(Clone, Debug)]
+pub(crate) struct Minibatch<'a> {
+    pub groups: Vec<Vec<Row<'a>>>,
+    pub size: BatchSize,
+}
+
+impl Minibatch<'_> {
+    /// The sequences as an engine takes them.
+    pub(crate) fn packed(&self) -> Vec<Group<'_>> {
+        let members = self.groups.iter().filter(|rows| !rows.is_empty());
+        members
+            .map(|rows| Group {
+                prompt: rows[0].prompt,
+                completions: rows.iter().map(|row| row.completion).collect(),
+            })
+            .collect()
+    }
+
+    /// Prompt and completion tokens, prompts counted once a group.
+    pub(crate) fn n_rows(&self) -> usize {
+        let groups = self.packed();
+        let completions = groups.iter().flat_map(|group| &group.completions);
+        completions.map(|completion| completion.len()).sum::<usize>()
+            + groups.iter().map(|group| group.prompt.len()).sum::<usize>()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.iter().all(Vec::is_empty)
+    }
+
+    /// Takes what the reference policy says of each sequence: log-probs and entropies.
+    pub(crate) fn refer_to(&mut self, stats: Vec<(Vec<f32>, Vec<f32>)>) {
+        for (row, (logprobs, _)) in self.groups.iter_mut().flatten().zip(stats) {
+            row.reference = Some(wide(&logprobs));
+        }
+    }
+
+    /// Chooses the tokens of highest entropy under the policy as it is, by one forward pass.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub(crate) fn choose_active(
+        &mut self,
+        engine: &dyn Engine,
+        share: f64,
+        token_budget: usize,
+    ) -> Result<()> {
+        let stats = engine.token_stats(&self.packed(), token_budget)?;
+        let entropies: Vec<Vec<f64>> = stats.iter().map(|(_, entropies)| wide(entropies)).collect();
+        self.activate(&entropies, share);
+        Ok(())
+    }
+
+    /// Chooses the tokens whose entropy is among the highest `share` of the minibatch.
+    pub(crate) fn activate(&mut self, entropies: &[Vec<f64>], share: f64) {
+        let Some(threshold) = entropy_threshold(&entropies.concat(), share) else { return };
+        let mut n_active = 0;
+        for (row, entropies) in self.groups.iter_mut().flatten().zip(entropies) {
+            let active: Vec<bool> = entropies.iter().map(|&h| h >= threshold).collect();
+            n_active += active.iter().filter(|active| **active).count();
+            row.active = Some(active);
+        }
+        self.size.active_tokens = n_active as f64;
+    }
+
+    /// Gradient and sums of the loss over one micro-batch.
+    pub(crate) fn loss(
+        &self,
+        config: &GrpoConfig,
+        stats: &TokenStats<'_>,
+    ) -> (TokenGrads, PassSums) {
+        let rows: Vec<&Row<'_>> = self.groups.iter().flatten().collect();
+        let n = stats.logprobs.len();
+        let mut given = TokenGrads { d_logprobs: vec![0.0; n], d_entropies: vec![0.0; n] };
+        let mut sums = PassSums::default();
+        for (range, &index) in stats.offsets.windows(2).zip(stats.sequences) {
+            let (row, range) = (rows[index], range[0]..range[1]);
+            let logprobs = wide(&stats.logprobs[range.clone()]);
+            let sequence = Sequence {
+                logprobs: &logprobs,
+                behaviour: row.behaviour.as_deref().unwrap_or(&logprobs),
+                reference: row.reference.as_deref(),
+                entropies: &wide(&stats.entropies[range.clone()]),
+                advantages: &row.advantages,
+                active: row.active.as_deref(),
+            };
+            let out = sequence_loss(config, &sequence, &self.size);
+            for (t, i) in range.enumerate() {
+                given.d_logprobs[i] = out.d_logprobs[t] as f32;
+                given.d_entropies[i] = out.d_entropies[t] as f32;
+            }
+            sums.add(&PassSums {
+                loss: out.loss,
+                ratio: out.ratio,
+                kl: out.kl,
+                clipped: out.clipped,
+                n_tokens: logprobs.len() as u64,
+            });
+        }
+        (given, sums)
+    }
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+/// Sums over the tokens of a pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct PassSums {
+    pub loss: f64,
+    pub ratio: f64,
+    pub kl: f64,
+    /// From below and from above.
+    pub clipped: [u64; 2],
+    pub n_tokens: u64,
+}
+
+impl PassSums {
+    fn add(&mut self, part: &Self) {
+        self.loss += part.loss;
+        self.ratio += part.ratio;
+        self.kl += part.kl;
+        self.clipped[0] += part.clipped[0];
+        self.clipped[1] += part.clipped[1];
+        self.n_tokens += part.n_tokens;
+    }
+}
+
+/// The sums of each micro-batch, with its first sequence: micro-batches finish in any order.
+#[derive(Default)]
+pub(crate) struct PassStats {
+    pub parts: Vec<(usize, PassSums)>,
+}
+
+impl PassStats {
+    /// Adds up in the order of the batch, so that the result does not depend on threads.
+    pub(crate) fn sum(mut self) -> PassSums {
+        self.parts.sort_by_key(|(first, _)| *first);
+        let mut total = PassSums::default();
+        self.parts.iter().for_each(|(_, part)| total.add(part));
+        total
+    }
+}
+
+/// Runs the engine over `minibatch` and adds the gradient of its loss to `grads`.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn backward(
+    engine: &dyn Engine,
+    minibatch: &Minibatch<'_>,
+    config: &GrpoConfig,
+    grads: &mut [f32],
+) -> Result<PassSums> {
+    let pass = std::sync::Mutex::new(PassStats::default());
+    engine.backward(&minibatch.packed(), config.token_budget, grads, &|tokens| {
+        let (given, part) = minibatch.loss(config, tokens);
+        let mut pass = pass.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        pass.parts.push((tokens.sequences[0], part));
+        given
+    })?;
+    Ok(pass.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use e2h_core::RootSeed;
+    use e2h_model::{Model, ModelConfig};
+
+    use super::*;
+    use crate::loss::tests::KINDS;
+
+    #[test]
+    fn how_a_minibatch_is_cut_changes_neither_loss_nor_gradient() {
+        let model = Model::new(ModelConfig::nano(30), &mut RootSeed(5).stream("init", &[]));
+        let completions: [&'static [TokenId]; 4] =
+            [&[3, 4, 5], &[6, 7], &[8, 9, 10, 11, 12], &[13]];
+        for kind in KINDS {
+            let run = |token_budget| {
+                let config = GrpoConfig {
+                    loss: kind,
+                    token_budget,
+                    kl_beta: 0.05,
+                    entropy_coef: 0.01,
+                    ..GrpoConfig::default()
+                };
+                let row = |(i, &completion): (usize, &&'static [TokenId])| Row {
+                    prompt: if i < 2 { &[1, 2] } else { &[2] },
+                    completion,
+                    behaviour: Some(vec![-3.3; completion.len()]),
+                    reference: Some(vec![-3.2; completion.len()]),
+                    advantages: vec![[0.7, -0.4, 1.1, -0.9][i]; completion.len()],
+                    active: None,
+                };
+                let rows: Vec<Row<'_>> = completions.iter().enumerate().map(row).collect();
+                let size = BatchSize {
+                    sequences: 4.0,
+                    tokens: 11.0,
+                    mean_tokens: 11.0,
+                    active_tokens: 11.0,
+                    max_tokens: 6.0,
+                };
+                let groups = vec![rows[..2].to_vec(), rows[2..].to_vec()];
+                let mut minibatch = Minibatch { groups, size };
+                minibatch.choose_active(&model, 0.5, token_budget).expect("a forward pass");
+                let mut grads = vec![0.0; model.params().len()];
+                let sums = backward(&model, &minibatch, &config, &mut grads).expect("a pass");
+                (sums, grads)
+            };
+            let (whole, whole_grads) = run(1000);
+            let norm = whole_grads.iter().fold(0.0_f32, |most, g| most.max(g.abs()));
+            for token_budget in [1, 4, 7] {
+                let (sums, grads) = run(token_budget);
+                assert!((sums.loss - whole.loss).abs() < 1e-6, "{kind:?} {token_budget}");
+                assert_eq!(sums.n_tokens, 11);
+                for (a, b) in grads.iter().zip(&whole_grads) {
+                    assert!((a - b).abs() <= 1e-5 * norm, "{kind:?} {token_budget}: {a} {b}");
+                }
+            }
+        }
+    }
+}

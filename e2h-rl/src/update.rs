@@ -1,0 +1,201 @@
+//! The update of a step: minibatches, reference log-probs, passes, gradient clipping, optimiser steps.
+//!
+//! # Invariants
+//! - A group is never split over minibatches.
+//! - Groups without advantage cost no pass, but count in the means of the loss up to the number of prompts.
+
+use e2h_core::Rollout;
+use e2h_model::clip_global_norm;
+
+use crate::collect::is_verified;
+use crate::config::GrpoConfig;
+use crate::loss::BatchSize;
+use crate::minibatch::{Minibatch, Row, backward};
+use crate::report::UpdateStats;
+use crate::rollout::is_truncated;
+use crate::trainer::{Reference, Trainer};
+use crate::{Error, Result};
+
+/// Updates in a row that may fail before the run gives up.
+const MAX_BAD_UPDATES: u32 = 5;
+
+/// A group that counts in an update.
+pub(crate) struct Counted<'a> {
+    pub rollouts: &'a [Rollout],
+    /// Of the verified rollouts; `None` when the group gets no gradient.
+    pub advantages: Option<&'a [f64]>,
+}
+
+impl<'a> Counted<'a> {
+    fn verified(&self) -> impl Iterator<Item = &'a Rollout> + use<'a> {
+        self.rollouts.iter().filter(|rollout| is_verified(rollout))
+    }
+
+    fn n_tokens(&self, config: &GrpoConfig) -> usize {
+        let counts = self.verified().filter(|rollout| !is_masked(rollout, config));
+        counts.map(|rollout| rollout.generation.tokens.len()).sum()
+    }
+
+    fn rows(&self, config: &GrpoConfig) -> Vec<Row<'a>> {
+        let Some(advantages) = self.advantages else { return Vec::new() };
+        let learned = self.verified().zip(advantages);
+        let learned = learned.filter(|(rollout, _)| {
+            !is_masked(rollout, config) && !rollout.generation.tokens.is_empty()
+        });
+        learned
+            .map(|(rollout, &advantage)| {
+                let generation = &rollout.generation;
+                Row {
+                    prompt: &rollout.prompt,
+                    completion: &generation.tokens,
+                    behaviour: Some(generation.logprobs.iter().map(|&l| f64::from(l)).collect()),
+                    reference: None,
+                    advantages: vec![advantage; generation.tokens.len()],
+                    active: None,
+                }
+            })
+            .collect()
+    }
+}
+
+fn is_masked(rollout: &Rollout, config: &GrpoConfig) -> bool {
+    config.mask_truncated && is_truncated(rollout)
+}
+
+/// Which minibatch each group goes to: by length there and back again, so that counts and tokens are about equal.
+fn deal(lengths: &[usize], n_minibatches: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&group| std::cmp::Reverse(lengths[group]));
+    let mut place = vec![0; lengths.len()];
+    for (turn, group) in order.into_iter().enumerate() {
+        let (round, seat) = (turn / n_minibatches, turn % n_minibatches);
+        place[group] = if round.is_multiple_of(2) { seat } else { n_minibatches - 1 - seat };
+    }
+    place
+}
+
+/// The minibatches of a pass.
+pub(crate) fn minibatches<'a>(groups: &[Counted<'a>], config: &GrpoConfig) -> Vec<Minibatch<'a>> {
+    let lengths: Vec<usize> = groups.iter().map(|group| group.n_tokens(config)).collect();
+    let n = config.minibatches.clamp(1, groups.len().max(1));
+    let place = deal(&lengths, n);
+    let mean_tokens = lengths.iter().sum::<usize>() as f64 / n as f64;
+    let of = |seat: usize| {
+        let here = || (0..groups.len()).filter(|&group| place[group] == seat);
+        let n_tokens = here().map(|group| lengths[group]).sum::<usize>() as f64;
+        let size = BatchSize {
+            sequences: here().map(|group| groups[group].verified().count()).sum::<usize>() as f64,
+            tokens: n_tokens,
+            mean_tokens,
+            active_tokens: n_tokens,
+            max_tokens: config.sampling.max_tokens as f64,
+        };
+        let rows = here().map(|group| groups[group].rows(config)).filter(|rows| !rows.is_empty());
+        Minibatch { groups: rows.collect(), size }
+    };
+    (0..n).map(of).filter(|minibatch| !minibatch.is_empty()).collect()
+}
+
+impl Trainer<'_> {
+    /// `num_iterations` passes over the minibatches, each minibatch one optimiser step.
+    pub(crate) fn update(&mut self, step: u64, groups: &[Counted<'_>]) -> Result<UpdateStats> {
+        let config = self.config;
+        let mut stats = UpdateStats { lr: config.lr_at(step), ..UpdateStats::default() };
+        let mut minibatches = minibatches(groups, config);
+        stats.update_tokens = minibatches.iter().map(Minibatch::n_rows).sum();
+        for minibatch in &mut minibatches {
+            let stats = {
+                let (groups, budget) = (minibatch.packed(), config.token_budget);
+                let policy = self.policy.engine();
+                match &self.reference {
+                    Reference::Model(model) => model.token_stats(&groups, budget)?,
+                    Reference::AdapterOff => policy.base_token_stats(&groups, budget)?,
+                    Reference::None => break,
+                }
+            };
+            minibatch.refer_to(stats);
+        }
+        for iteration in 0..config.num_iterations {
+            for (index, minibatch) in minibatches.iter_mut().enumerate() {
+                let key = [step, iteration as u64, index as u64];
+                let dropout = self.seed.stream("dropout", &key);
+                self.policy.engine_mut().set_dropout_stream(dropout);
+                self.update_once(step, minibatch, iteration + index == 0, &mut stats)?;
+            }
+        }
+        Ok(stats)
+    }
+
+    /// One optimiser step.
+    fn update_once(
+        &mut self,
+        step: u64,
+        minibatch: &mut Minibatch<'_>,
+        is_first: bool,
+        stats: &mut UpdateStats,
+    ) -> Result<()> {
+        let config = self.config;
+        let engine = self.policy.engine();
+        if config.top_entropy_quantile < 1.0 {
+            minibatch.choose_active(engine, config.top_entropy_quantile, config.token_budget)?;
+        }
+        let mut grads = vec![0.0; engine.params().len()];
+        let pass = backward(engine, minibatch, config, &mut grads)?;
+        let norm = clip_global_norm(&mut grads, config.max_grad_norm);
+        if norm.is_finite() && pass.loss.is_finite() {
+            let (optimizer, lr) = (&mut self.optimizer, stats.lr);
+            self.policy.engine_mut().update_params(&mut |layout, params| {
+                optimizer.update(layout, params, &grads, lr);
+            });
+            self.bad_updates = 0;
+        } else {
+            stats.skipped_updates += 1;
+            self.bad_updates += 1;
+            if self.bad_updates >= MAX_BAD_UPDATES {
+                return Err(Error::Diverged { n: self.bad_updates, step });
+            }
+        }
+        if is_first {
+            stats.ratio_mean = pass.ratio / pass.n_tokens.max(1) as f64;
+        }
+        let clipped = pass.clipped[0] + pass.clipped[1];
+        stats.record(norm, pass.loss, clipped, pass.kl, pass.n_tokens);
+        Ok(())
+    }
+
+    /// Moves the reference policy toward the policy, every `reference_sync_steps` steps.
+    ///
+    /// `ref <- a policy + (1 - a) ref`
+    ///
+    /// # Source
+    /// TR-DPO (arXiv 2404.09656), equation 9, as TRL's `sync_ref_model`.
+    pub(crate) fn sync_reference(&mut self, step: u64) {
+        let (every, mixup) = (self.config.reference_sync_steps, self.config.reference_mixup as f32);
+        let is_due = every > 0 && (step + 1).is_multiple_of(every);
+        let Reference::Model(reference) = &mut self.reference else { return };
+        if !is_due {
+            return;
+        }
+        let policy = self.policy.engine().params();
+        reference.update_params(&mut |_, params| {
+            for (old, new) in params.iter_mut().zip(policy) {
+                *old = mixup * new + (1.0 - mixup) * *old;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_dealt_out_by_equal_counts_and_about_equal_tokens() {
+        let lengths = [50, 10, 40, 20, 30, 60];
+        let place = deal(&lengths, 3);
+        let tokens =
+            |seat| -> usize { (0..6).filter(|&g| place[g] == seat).map(|g| lengths[g]).sum() };
+        assert_eq!([tokens(0), tokens(1), tokens(2)], [70, 70, 70]);
+        assert_eq!(deal(&lengths, 1), [0; 6]);
+    }
+}
