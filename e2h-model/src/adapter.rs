@@ -29,7 +29,6 @@ use crate::params::{Layout, LayoutBuilder};
 
 /// A linear layer that can have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[expect(clippy::enum_variant_names, reason = "the checkpoint's names")]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
     /// Queries.

@@ -356,7 +356,7 @@ impl<'a> LayerBackward<'a, '_> {
             let d_down = MatMut::new(d_down, c, f);
             matmul(d_down, d_y.t(), Mat::new(active, rows, f), true);
         }
-        self.into_normed(&ranges.gate_up, &kept.gate_up, &gate_up_columns(config));
+        self.backward_to_normed(&ranges.gate_up, &kept.gate_up, &gate_up_columns(config));
         self.norm_backward(&ranges.post_norm, &kept.middle);
     }
 
@@ -400,12 +400,12 @@ impl<'a> LayerBackward<'a, '_> {
         if let Some(grads) = ranges.qkv_bias.as_ref().and_then(|range| self.grads.base(range)) {
             sum_rows(grads, d_qkv);
         }
-        self.into_normed(&ranges.qkv, d_qkv, &qkv_columns(config));
+        self.backward_to_normed(&ranges.qkv, d_qkv, &qkv_columns(config));
         self.norm_backward(&ranges.input_norm, &kept.x);
     }
 
     /// Takes the gradient of projections of `normed`, side by side, back to `d_normed`.
-    fn into_normed(
+    fn backward_to_normed(
         &mut self,
         range: &std::ops::Range<usize>,
         d_y: &[f32],

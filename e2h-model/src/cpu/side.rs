@@ -23,12 +23,6 @@ pub(crate) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// The weights without an adapter.
-    #[cfg(test)]
-    pub(crate) fn base(base: &'a [f32]) -> Self {
-        Self { base, adapter: None, dropout: None }
-    }
-
     pub(crate) fn side(&self, layer: usize, projection: Projection) -> Option<Side<'a>> {
         let adapter = self.adapter?;
         adapter.factors(layer, projection)?;

@@ -44,7 +44,7 @@ pub(super) fn run(args: &ScheduleReplayArgs) -> Outcome {
     let width = names.iter().chain([&own]).map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     let last = log.len() - 1;
-    let rows = last.min(ROWS).max(1);
+    let rows = last.clamp(1, ROWS);
     let mut shown_rows: Vec<usize> = (0..=rows).map(|row| row * last / rows).collect();
     shown_rows.dedup();
     for index in shown_rows {
