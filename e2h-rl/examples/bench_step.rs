@@ -17,8 +17,6 @@ use e2h_core::{FinishReason, GenerateRequest, Generation, RootSeed, Sampling, To
 use e2h_model::{
     AdamW, AdamWConfig, Family, Group, Model, ModelConfig, TokenGrads, TokenStats, clip_global_norm,
 };
-use e2h_rl::loss::{Token, TokenLoss, token_weight};
-use e2h_rl::{AdvantageScale, GrpoConfig, LossKind, advantages};
 use rand::RngExt;
 use serde_json::{Value, json};
 
@@ -124,6 +122,15 @@ impl Work {
             })
             .collect()
     }
+}
+
+/// The rewards of a group, centred and scaled by their deviation.
+fn centred(rewards: &[f64]) -> Vec<f64> {
+    let n = rewards.len() as f64;
+    let mean = rewards.iter().sum::<f64>() / n;
+    let squares: f64 = rewards.iter().map(|reward| (reward - mean).powi(2)).sum();
+    let deviation = (squares / (n - 1.0).max(1.0)).sqrt() + 1e-4;
+    rewards.iter().map(|reward| (reward - mean) / deviation).collect()
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -255,7 +262,7 @@ impl<'a> Bench<'a> {
         let rewards: Vec<Vec<f64>> = (0..self.work.prompts)
             .map(|i| (0..group).map(|_| if i < silent { 0.0 } else { rng.random() }).collect())
             .collect();
-        let advantages = advantages(&rewards, AdvantageScale::Group).concat();
+        let advantages: Vec<f64> = rewards.iter().flat_map(|group| centred(group)).collect();
         let used: Vec<usize> = (silent * group..rollouts.len()).collect();
         let a_group = if self.args.shared_prompts { group } else { 1 };
         let groups: Vec<Group<'_>> = used
@@ -265,8 +272,6 @@ impl<'a> Bench<'a> {
                 completions: members.iter().map(|&i| rollouts[i].tokens.as_slice()).collect(),
             })
             .collect();
-        let config = GrpoConfig { kl_beta: 0.0, ..GrpoConfig::default() };
-        let rule = TokenLoss::new(&config);
         let n = rollouts.len();
         let loss = |stats: &TokenStats<'_>| {
             let len = stats.logprobs.len();
@@ -274,17 +279,12 @@ impl<'a> Bench<'a> {
             for (range, &sequence) in stats.offsets.windows(2).zip(stats.sequences) {
                 let rollout = &rollouts[used[sequence]];
                 let tokens = rollout.tokens.len();
-                let weight = token_weight(LossKind::Grpo, tokens, n, 0, self.work.completion);
+                let weight = 1.0 / (n * tokens) as f64;
                 for (t, i) in (range[0]..range[1]).enumerate() {
-                    let logprob = f64::from(stats.logprobs[i]);
-                    let terms = rule.terms(Token {
-                        logprob,
-                        behaviour: f64::from(rollout.logprobs[t]),
-                        reference: logprob,
-                        entropy: f64::from(stats.entropies[i]),
-                        advantage: advantages[used[sequence]],
-                    });
-                    given.d_logprobs[i] = (weight * terms.d_logprob) as f32;
+                    // On the policy that drew the tokens the ratio is 1, so the clip does not act.
+                    let ratio = f64::from(stats.logprobs[i] - rollout.logprobs[t]).exp();
+                    let advantage = advantages[used[sequence]];
+                    given.d_logprobs[i] = (-weight * ratio * advantage) as f32;
                 }
             }
             given
