@@ -67,7 +67,7 @@ pub enum Error {
     /// A model of the Hub could not be had.
     #[cfg(feature = "hub")]
     #[error("model {0}")]
-    Hub(#[source] e2h_core::HubError),
+    Hub(e2h_core::HubError),
     /// Something in the shared parts failed.
     #[error(transparent)]
     Core(#[from] e2h_core::Error),

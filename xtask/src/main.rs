@@ -46,7 +46,7 @@ enum Verb {
     },
     /// Run the grid of configs/experiments/NAME.toml and make its tables; goes on where it was stopped
     Experiments(experiments::Args),
-    /// Measure speed: of tasks
+    /// Measure speed: of tasks, and of a training step
     Bench(bench::Args),
     /// Compare models and losses with numbers of other programs
     #[command(subcommand)]

@@ -65,7 +65,7 @@ pub enum DataError {
     /// A data set of the Hub could not be had.
     #[cfg(feature = "hub")]
     #[error("data set {0}")]
-    Hub(#[from] e2h_core::HubError),
+    Hub(e2h_core::HubError),
 }
 
 /// A row that could not be taken, and why.

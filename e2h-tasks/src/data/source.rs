@@ -30,7 +30,8 @@ pub(super) fn files(spec: &DataSpec) -> Result<Vec<PathBuf>, DataError> {
                 files: &hub.files,
                 optional: &[],
             };
-            e2h_core::hub_files(&wanted, &e2h_core::HubSettings::from_env())?
+            e2h_core::hub_files(&wanted, &e2h_core::HubSettings::from_env())
+                .map_err(DataError::Hub)?
         }
         #[cfg(not(feature = "hub"))]
         Some(hub) => {
