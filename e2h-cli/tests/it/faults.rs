@@ -36,8 +36,8 @@ fn a_full_disk_stops_the_run_and_room_lets_it_go_on() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     succeeds(&mut train(folder.path(), "whole", &[]));
     let whole = folder.path().join("whole");
-    // Room for the first lines of the samples, or not even for a checkpoint.
-    for (name, blocks) in [("lines", 24), ("nothing", 4)] {
+    // Two sizes: what fails first is the evaluation, the lines or the weights.
+    for (name, blocks) in [("lines", 24), ("weights", 40)] {
         let (code, stderr) = end(&mut limited(&train(folder.path(), name, &[]), blocks));
         assert_eq!(code, Some(1), "{name}: {stderr}");
         assert!(stderr.contains("make room, then `e2h train --resume"), "{name}: {stderr}");
