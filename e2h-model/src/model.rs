@@ -264,7 +264,7 @@ impl Model {
         let slices = self.slices(groups, token_budget)?;
         let rows = slices.iter().map(|slice| slice.tokens.len()).max().unwrap_or(0);
         let n_workers = self.n_threads.min(slices.len());
-        crate::memory::reserve(self.config(), rows, self.params.len(), n_workers)?;
+        crate::memory::reserve(self.config(), rows, grads.len(), n_workers)?;
         let total = Mutex::new((0, grads));
         let turn = Condvar::new();
         self.in_parallel(&slices, |worker, index, slice| {

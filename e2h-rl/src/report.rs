@@ -185,7 +185,6 @@ impl StepReport {
         let share = |f: &dyn Fn(&Rollout) -> bool| {
             mean(self.rollouts(None).map(|rollout| f64::from(u8::from(f(rollout)))))
         };
-        let length = |rollout: &Rollout| rollout.generation.tokens.len() as f64;
         let mut line = Map::new();
         let mut log = |key: String, value: Value| {
             assert!(metrics::declared(&key), "metric `{key}` is not declared");
