@@ -15,11 +15,11 @@ use std::collections::HashMap;
 
 use e2h_core::{GroupOutcome, Level, Outcome, Pick, Rollout, Score};
 
-use crate::{Result, fault};
 use crate::advantage::{advantages, is_zero_variance};
 use crate::reward::Reward;
 use crate::rollout::{Ask, PhaseTimes, roll_out, streams};
 use crate::trainer::Trainer;
+use crate::{Result, fault};
 
 /// The groups of a step, dropped ones included.
 #[derive(Debug, Default)]

@@ -191,10 +191,7 @@ impl Session<'_> {
             if due && step > saved && self.save(trainer, step, step == last || stop)? {
                 saved = step;
             }
-            let due = wish.evaluate
-                || step == 0
-                || step == last
-                || is_due(step, config.eval_every);
+            let due = wish.evaluate || step == 0 || step == last || is_due(step, config.eval_every);
             if due && !(stop && step < last) && self.evaluation_at(step)?.is_none() {
                 self.evaluate(trainer, step, &mut saved)?;
             }
@@ -364,11 +361,10 @@ impl Session<'_> {
         let total = run.held_out.iter().map(|rows| rows.len() * per_problem).sum();
         let (mut done, observer) = (0, &mut *self.observer);
         observer.evaluating(done, total);
-        let (report, rows) =
-            evaluate_rows(policy, task, run.held_out, sampling, run.eval, |n| {
-                done += n;
-                observer.evaluating(done, total);
-            })?;
+        let (report, rows) = evaluate_rows(policy, task, run.held_out, sampling, run.eval, |n| {
+            done += n;
+            observer.evaluating(done, total);
+        })?;
         let mut text = String::new();
         for row in rows {
             text += &serde_json::to_string(&row)

@@ -16,7 +16,6 @@ use std::time::Instant;
 use e2h_core::{Curriculum, Problem, ProblemSampler, Rollout, RootSeed, Task};
 use e2h_model::{AdamW, Engine, LanguageModel};
 
-use crate::{Result, fault};
 use crate::advantage::{advantages, is_zero_variance};
 use crate::collect::{Drawn, outcomes};
 use crate::config::GrpoConfig;
@@ -24,6 +23,7 @@ use crate::replay::Replay;
 use crate::report::StepReport;
 use crate::reward::Reward;
 use crate::update::Counted;
+use crate::{Result, fault};
 
 /// The policy that the KL term compares with.
 pub enum Reference {
