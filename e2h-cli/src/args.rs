@@ -34,6 +34,8 @@ pub(crate) enum Command {
     /// Measure accuracy by level on held-out problems
     #[command(after_help = EVAL)]
     Eval(EvalArgs),
+    /// Page through the samples of a run: e2h inspect runs/NAME --level 2 --outcome wrong
+    Inspect(InspectArgs),
     /// Show completions of a policy
     #[command(after_help = SAMPLE)]
     Sample(SampleArgs),
@@ -102,9 +104,18 @@ pub(crate) struct TrainArgs {
 
 /// `e2h eval`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct EvalArgs {
-    /// A run folder or a checkpoint of one; without it, --model or the preset's base is evaluated
+    #[command(subcommand)]
+    pub command: Option<EvalCommand>,
+    /// A run, a checkpoint or a model folder; without it, --model or the preset's base is evaluated
     pub path: Option<PathBuf>,
+    /// Which checkpoint of a run: last, best, or a number of steps
+    #[arg(long, value_name = "WHICH", default_value = "last")]
+    pub checkpoint: String,
+    /// Evaluate on these tasks, each a task, a preset or a configuration file: countdown,mine.toml
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub tasks: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Held-out problems a level
@@ -113,7 +124,66 @@ pub(crate) struct EvalArgs {
     /// Samples a problem for pass@k
     #[arg(long, value_name = "N")]
     pub samples: Option<u64>,
+    /// The values of k, for example 1,4,8
+    #[arg(short, value_name = "LIST", value_delimiter = ',')]
+    pub k: Vec<usize>,
+    /// Report the answer that most samples give, too
+    #[arg(long)]
+    pub majority: bool,
+    /// Write what became of each problem to this JSONL file, for `e2h eval compare`
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with evaluations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Compare two evaluations problem by problem (McNemar's exact test, by level)
+    Compare(CompareArgs),
+}
+
+/// `e2h eval compare`
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// A results file, or a run, whose newest evaluation is taken
+    pub a: PathBuf,
+    /// The other one
+    pub b: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `e2h inspect`
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    /// A run folder, or a file of samples
+    pub path: PathBuf,
+    /// Samples of this level only
+    #[arg(long)]
+    pub level: Option<u64>,
+    /// Samples with this outcome only
+    #[arg(long, value_parser = ["correct", "wrong", "bad_format", "unverifiable"])]
+    pub outcome: Option<String>,
+    /// Samples of this step, or of a range of steps: 40, 40..60, 40.. (the end is left out)
+    #[arg(long, value_name = "STEPS")]
+    pub step: Option<String>,
+    /// Samples whose prompt or completion holds this text
+    #[arg(long, short, value_name = "TEXT")]
+    pub grep: Option<String>,
+    /// Take upper and lower case for the same
+    #[arg(long, short)]
+    pub ignore_case: bool,
+    /// At most so many samples, the newest where --last is given
+    #[arg(long, short, value_name = "N")]
+    pub n: Option<usize>,
+    /// Count from the end
+    #[arg(long)]
+    pub last: bool,
+    /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
 }

@@ -343,6 +343,8 @@ impl Config {
             problems.extend(found.map(|error| ("model.lora", error)));
         }
         problems.extend(self.train.validate().into_iter().map(|error| ("train", error)));
+        let run = self.run.validate(&self.eval);
+        problems.extend(run.into_iter().map(|error| ("run", error)));
         problems.extend(self.eval.validate().into_iter().map(|error| ("eval", error)));
         for (section, spec) in [("data.train", &self.data.train), ("data.test", &self.data.test)] {
             let found = spec.as_ref().map(DataSpec::validate).unwrap_or_default();

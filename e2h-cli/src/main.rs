@@ -41,6 +41,7 @@ fn run(args: Args) -> Outcome {
         }
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Eval(args)) => commands::eval::run(&args),
+        Some(Command::Inspect(args)) => commands::inspect::run(&args),
         Some(Command::Sample(args)) => commands::sample::run(&args),
         Some(Command::Report(args)) => commands::report::run(&args),
         Some(Command::Tasks(args)) => commands::tasks::run(&args),

@@ -170,38 +170,98 @@ fn load_whole(base: &str) -> Outcome<LanguageModel> {
     })
 }
 
-/// A checkpoint and the configuration of its run.
+/// A model and the configuration of its run.
 pub(crate) struct Found {
-    /// The checkpoint's folder.
+    /// The model's folder.
     pub model: PathBuf,
-    /// The run's `config.toml`.
-    pub config: PathBuf,
+    /// The run's `config.toml`, where it is of a run.
+    pub config: Option<PathBuf>,
 }
 
-/// Finds the newest checkpoint of a run folder, or takes a checkpoint as it is.
-pub(crate) fn find(path: &Path) -> Outcome<Found> {
-    if !path.exists() {
-        return Err(Failure::usage(format!("there is no folder {}", path.display()))
-            .hint("give a run folder, as `e2h train` prints it, or a checkpoint within one"));
-    }
-    if path.join("config.toml").is_file() {
-        let latest = e2h_rl::checkpoint::latest(&path.join("checkpoints"), |_, _| {});
-        return match latest.map_err(Failure::run)? {
-            Some((model, _)) => Ok(Found { model, config: path.join("config.toml") }),
-            None => Err(Failure::run(format!("{} has no whole checkpoint", path.display()))
-                .hint(format!("`e2h train --resume {}` goes on with it", path.display()))),
-        };
-    }
-    let config = path.ancestors().nth(2).map(|run| run.join("config.toml"));
-    let is_model =
-        ["config.json", ADAPTER_CONFIG_FILE].iter().any(|name| path.join(name).is_file());
-    match config.filter(|config| config.is_file() && is_model) {
-        Some(config) => Ok(Found { model: path.to_path_buf(), config }),
-        None => {
-            Err(Failure::usage(format!("{} is neither a run nor a checkpoint", path.display()))
-                .hint("a model folder without a run is given with --model"))
+/// Which checkpoint of a run is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The newest whole one.
+    Last,
+    /// The one of the best evaluation.
+    Best,
+    /// The one after so many steps.
+    Step(u64),
+}
+
+impl Which {
+    /// Reads `last`, `best` or a number.
+    pub(crate) fn parse(text: &str) -> Outcome<Self> {
+        match text {
+            "last" => Ok(Self::Last),
+            "best" => Ok(Self::Best),
+            number => number.parse().map(Self::Step).map_err(|_| {
+                Failure::usage(format!("--checkpoint is `{text}`"))
+                    .hint("it is last, best, or a number of steps")
+            }),
         }
     }
+}
+
+/// The checkpoint of a run that `which` means.
+fn checkpoint(run: &Path, which: Which) -> Outcome<PathBuf> {
+    let folder = run.join("checkpoints");
+    let shown = run.display();
+    let step = match which {
+        Which::Last => {
+            let latest = e2h_rl::checkpoint::latest(&folder, |path, error| {
+                crate::progress::say(&format!("{} is passed over: {error}", path.display()));
+            });
+            return match latest.map_err(Failure::run)? {
+                Some((model, _)) => Ok(model),
+                None => Err(Failure::run(format!("{shown} has no whole checkpoint"))
+                    .hint(format!("`e2h train --resume {shown}` goes on with it"))),
+            };
+        }
+        Which::Best => {
+            let best = std::fs::read(folder.join("best.json")).ok();
+            let best: Option<e2h_rl::Best> =
+                best.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let none = || {
+                Failure::run(format!("{shown} has no best checkpoint"))
+                    .hint("a run evaluates after its last step, and each run.eval_every steps")
+            };
+            best.ok_or_else(none)?.step
+        }
+        Which::Step(step) => step,
+    };
+    let path = folder.join(format!("step-{step}"));
+    if !path.is_dir() {
+        let kept = e2h_rl::checkpoint::list(&folder).map_err(Failure::run)?;
+        let kept: Vec<String> = kept.iter().rev().map(|(step, _)| step.to_string()).collect();
+        return Err(Failure::usage(format!("{shown} has no checkpoint after {step} steps"))
+            .hint(format!("kept are: {}", kept.join(", "))));
+    }
+    e2h_rl::checkpoint::verify(&path).map_err(Failure::run)?;
+    Ok(path)
+}
+
+/// Finds a checkpoint of a run folder, or takes a checkpoint or a model folder as it is.
+pub(crate) fn find(path: &Path, which: Which) -> Outcome<Found> {
+    if !path.exists() {
+        return Err(Failure::usage(format!("there is no folder {}", path.display()))
+            .hint("give a run folder, as `e2h train` prints it, a checkpoint, or a model folder"));
+    }
+    if path.join("config.toml").is_file() {
+        let model = checkpoint(path, which)?;
+        return Ok(Found { model, config: Some(path.join("config.toml")) });
+    }
+    let holds = |name: &str| path.join(name).is_file();
+    if !holds("config.json") && !holds(ADAPTER_CONFIG_FILE) {
+        let message = format!("{} is neither a run nor a model folder", path.display());
+        return Err(Failure::usage(message)
+            .hint("a run has config.toml, a model config.json, an adapter adapter_config.json"));
+    }
+    // A checkpoint lies two folders below its run.
+    let config = path.ancestors().nth(2).map(|run| run.join("config.toml"));
+    let of_a_run = holds("trainer/state.json");
+    let config = config.filter(|config| of_a_run && config.is_file());
+    Ok(Found { model: path.to_path_buf(), config })
 }
 
 #[cfg(test)]

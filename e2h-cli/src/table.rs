@@ -1,6 +1,6 @@
 //! The result table of a terminal: one line a level.
 
-use e2h_rl::{EvalReport, LevelReport};
+use e2h_rl::{Comparison, EvalReport, LevelReport};
 
 /// Accuracy by level, with 95% intervals.
 pub(crate) fn one(report: &EvalReport) -> String {
@@ -43,6 +43,40 @@ pub(crate) fn before_after(before: &EvalReport, after: &EvalReport) -> String {
     )
 }
 
+/// Two evaluations by level, with the exact p-value of their difference.
+pub(crate) fn paired(found: &Comparison, a: &str, b: &str) -> String {
+    let mut text = format!("A  {a}\nB  {b}\n\n");
+    text += &format!(
+        "{:<14}{:>6}{:>8}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}\n",
+        "task", "level", "pairs", "A", "B", "B - A", "only A", "only B", "p"
+    );
+    for row in &found.rows {
+        text += &format!(
+            "{:<14}{:>6}{:>8}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}\n",
+            row.task,
+            row.level.map_or_else(|| "all".to_owned(), |level| level.to_string()),
+            row.n,
+            percent(row.accuracy_a),
+            percent(row.accuracy_b),
+            points(row.accuracy_b - row.accuracy_a),
+            row.only_a,
+            row.only_b,
+            p_value(row.p_value),
+        );
+    }
+    if found.unpaired_a + found.unpaired_b > 0 {
+        text += &format!(
+            "left out: {} problems of A and {} of B that the other does not have\n",
+            found.unpaired_a, found.unpaired_b
+        );
+    }
+    text
+}
+
+fn p_value(p: f64) -> String {
+    if p < 1e-4 { format!("{p:.0e}") } else { format!("{p:.4}") }
+}
+
 fn header(columns: &[&str], report: &EvalReport) -> String {
     let mut text = format!("{:<6}{:<26}", columns[0], columns[1]);
     for column in &columns[2..] {
@@ -50,8 +84,11 @@ fn header(columns: &[&str], report: &EvalReport) -> String {
         text += &format!("{column:>width$} ");
     }
     if let Some(level) = report.levels.first() {
-        for (k, _) in &level.pass_at_k {
-            text += &format!("{:>9} ", format!("pass@{k}"));
+        for pass in &level.pass_at_k {
+            text += &format!("{:>9} ", format!("pass@{}", pass.k));
+        }
+        if level.majority.is_some() {
+            text += " majority ";
         }
     }
     text.trim_end().to_owned() + "\n"
@@ -65,7 +102,9 @@ fn row(level: &LevelReport, cells: &[String]) -> String {
 }
 
 fn pass(level: &LevelReport) -> String {
-    level.pass_at_k.iter().map(|(_, share)| format!("{:>9} ", percent(*share))).collect()
+    let votes = level.majority.map(|share| share.value);
+    let shares = level.pass_at_k.iter().map(|pass| pass.value).chain(votes);
+    shares.map(|share| format!("{:>9} ", percent(share))).collect()
 }
 
 fn percent(share: f64) -> String {

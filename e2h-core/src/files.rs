@@ -43,14 +43,42 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Appends `line` and a line feed to the file at `path`, which is created when it is absent.
 ///
 /// # Errors
-/// [`Error::File`] when the file cannot be opened or written.
+/// As [`append_bytes`].
 pub fn append_line(path: &Path, line: &str) -> Result<()> {
-    let mut file =
-        OpenOptions::new().create(true).append(true).open(path).map_err(error("open", path))?;
     let mut bytes = Vec::with_capacity(line.len() + 1);
     bytes.extend_from_slice(line.as_bytes());
     bytes.push(b'\n');
-    file.write_all(&bytes).map_err(error("write", path))
+    append_bytes(path, &bytes)
+}
+
+/// Appends `bytes` to the file at `path`, which is created when it is absent.
+///
+/// When only a part could be written, for example on a full disk, the part is taken back.
+///
+/// # Errors
+/// [`Error::File`] when the file cannot be opened or written.
+pub fn append_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(path).map_err(error("open", path))?;
+    let before = file.metadata().map_err(error("open", path))?.len();
+    let written = file.write_all(bytes);
+    if written.is_err() {
+        // The failed write is the error to report.
+        let _ = file.set_len(before);
+    }
+    written.map_err(error("write", path))
+}
+
+/// Flushes a file's contents to disk; a file that is not there is no error.
+///
+/// # Errors
+/// [`Error::File`] when the system cannot.
+pub fn sync(path: &Path) -> Result<()> {
+    match File::open(path) {
+        Ok(file) => file.sync_all().map_err(error("flush", path)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(error("open", path)(source)),
+    }
 }
 
 /// Reads a JSONL file; empty lines are passed over.

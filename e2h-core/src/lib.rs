@@ -27,7 +27,7 @@ mod task;
 
 pub use curriculum::{Curriculum, GroupOutcome, Pick, ProblemSampler};
 pub use error::{Error, Result};
-pub use files::{append_line, read_jsonl, write_atomic};
+pub use files::{append_bytes, append_line, read_jsonl, sync, write_atomic};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubFiles, HubKind, HubSettings, hub_files};
 pub use level::Level;

@@ -1,7 +1,8 @@
 //! The one table of metric keys.
 //!
 //! `metrics.jsonl` holds only keys of this table, and `docs/METRICS.md` is generated from it.
-//! A key that ends in `level_{k}/...` stands for one key a level.
+//! A key with `level_{k}` stands for one key a level, one with `{part}` for one key a part of the reward.
+//! Where TRL's `GRPOTrainer` logs the same number, the key is TRL's.
 //!
 //! # Invariants
 //! - Every key that a run logs is declared here: [`declared`] is checked when a step is logged.
@@ -10,7 +11,7 @@
 /// One metric of a training run.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// The key in `metrics.jsonl`; `{k}` stands for a level number.
+    /// The key in `metrics.jsonl`; `{k}` stands for a level number, `{part}` for the name of a reward's part.
     pub key: &'static str,
     /// The unit, or `1` for a dimensionless number.
     pub unit: &'static str,
@@ -27,14 +28,16 @@ impl Metric {
     }
 }
 
-/// True when `key` is in the table, with any number in place of `{k}`.
+/// True when `key` is in the table, with any number in place of `{k}` and any name in place of `{part}`.
 pub fn declared(key: &str) -> bool {
-    METRICS.iter().any(|metric| match metric.key.split_once("{k}") {
-        None => metric.key == key,
-        Some((head, tail)) => key
-            .strip_prefix(head)
-            .and_then(|rest| rest.strip_suffix(tail))
-            .is_some_and(|k| !k.is_empty() && k.bytes().all(|byte| byte.is_ascii_digit())),
+    METRICS.iter().any(|metric| {
+        let between = |mark: &str| {
+            let (head, tail) = metric.key.split_once(mark)?;
+            key.strip_prefix(head)?.strip_suffix(tail).filter(|name| !name.is_empty())
+        };
+        let level = between("{k}").is_some_and(|k| k.bytes().all(|byte| byte.is_ascii_digit()));
+        let part = between("{part}").is_some_and(|name| !name.contains('/'));
+        metric.key == key || level || part
     })
 }
 
@@ -50,12 +53,24 @@ const fn metric(
 /// Every metric, in the order of `docs/METRICS.md`.
 pub const METRICS: &[Metric] = &[
     metric("step", "steps", "number of finished updates before this one", "grows by 1"),
-    metric("reward/mean", "1", "mean reward of the step's verified rollouts", "rises"),
+    metric("reward", "1", "mean reward of the step's verified rollouts", "rises"),
     metric(
         "reward/level_{k}/mean",
         "1",
         "mean reward of the rollouts of level k",
         "rises while k is trained",
+    ),
+    metric(
+        "reward_std",
+        "1",
+        "mean over groups of the sample standard deviation of the rewards",
+        "over 0; at 0 nothing is learned",
+    ),
+    metric(
+        "rewards/{part}/mean",
+        "1",
+        "mean value, before weighting, of a part of the reward over verified rollouts",
+        "rises",
     ),
     metric("accuracy/mean", "1", "share of rollouts whose outcome is Correct", "rises"),
     metric(
@@ -77,7 +92,7 @@ pub const METRICS: &[Metric] = &[
         "about B times the probability",
     ),
     metric(
-        "groups/zero_variance_frac",
+        "frac_reward_zero_std",
         "1",
         "share of groups whose rewards are all equal",
         "under 0.7; such groups teach nothing",
@@ -137,52 +152,67 @@ pub const METRICS: &[Metric] = &[
         "rollouts that the verifier could not decide; they get no gradient",
         "0",
     ),
-    metric("rollout/truncated_frac", "1", "share of rollouts cut at the token limit", "under 0.1"),
-    metric("rollout/mean_tokens", "tokens", "mean completion length", "stable"),
     metric(
-        "rollout/level_{k}/mean_tokens",
+        "completions/clipped_ratio",
+        "1",
+        "share of rollouts cut at the token limit",
+        "under 0.1",
+    ),
+    metric("completions/mean_length", "tokens", "mean completion length", "stable"),
+    metric("completions/min_length", "tokens", "shortest completion", "over 1"),
+    metric("completions/max_length", "tokens", "longest completion", "under the token limit"),
+    metric(
+        "completions/mean_terminated_length",
         "tokens",
-        "mean completion length of the rollouts of level k",
+        "mean length of the completions that ended by themselves",
         "stable",
+    ),
+    metric(
+        "completions/level_{k}/mean_length",
+        "tokens",
+        "mean completion length of level k",
+        "stable",
+    ),
+    metric(
+        "rollout/level_{k}/tokens",
+        "tokens",
+        "tokens sampled for level k in this step: what the level costs",
+        "follows the schedule",
     ),
     metric("rollout/tokens", "tokens", "tokens sampled in this step", "stable"),
     metric(
-        "loss/policy",
+        "loss",
         "1",
         "the surrogate loss of the step's micro-batches, summed with their weights",
         "small; not a measure of skill",
     ),
+    metric("kl", "nat", "mean over tokens of exp(ref - logp) - (ref - logp) - 1", "under 0.1"),
     metric(
-        "loss/kl_k3",
-        "nat",
-        "mean over tokens of exp(ref - logp) - (ref - logp) - 1",
-        "under 0.1",
-    ),
-    metric(
-        "policy/entropy",
+        "entropy",
         "nat",
         "mean entropy of the next-token distribution at sampled tokens",
         "falls slowly; near 0 is collapse",
     ),
     metric(
-        "policy/ratio_mean",
+        "sampling/importance_sampling_ratio/mean",
         "1",
         "mean importance ratio exp(logp - behaviour logp) at the first pass",
         "1 within 1e-3",
     ),
-    metric("policy/clip_frac", "1", "share of tokens whose ratio is clipped", "under 0.2"),
-    metric("optim/lr", "1", "learning rate of this update", "follows its schedule"),
-    metric(
-        "optim/grad_norm",
-        "1",
-        "2-norm of the gradient before clipping",
-        "finite, of stable size",
-    ),
+    metric("clip_ratio/region_mean", "1", "share of tokens whose ratio is clipped", "under 0.2"),
+    metric("learning_rate", "1", "learning rate of this update", "follows its schedule"),
+    metric("grad_norm", "1", "2-norm of the gradient before clipping", "finite, of stable size"),
     metric(
         "optim/update_tokens",
         "tokens",
         "prompt and completion tokens that went through the backward pass",
         "rollout tokens less what was skipped",
+    ),
+    metric(
+        "optim/token_budget",
+        "tokens",
+        "rows of a micro-batch; halved each time memory runs out",
+        "as configured",
     ),
     metric(
         "optim/skipped_updates",
@@ -206,8 +236,10 @@ mod tests {
         assert!(declared("reward/level_12/mean"));
         assert!(!declared("reward/level_/mean"));
         assert!(!declared("reward/level_x/mean"));
-        assert!(declared("loss/policy"));
-        assert!(!declared("loss/polic"));
+        assert!(declared("rewards/format/mean"));
+        assert!(!declared("rewards//mean") && !declared("rewards/a/b/mean"));
+        assert!(declared("loss"));
+        assert!(!declared("los"));
     }
 
     #[test]

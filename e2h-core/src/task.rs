@@ -42,6 +42,15 @@ pub trait Task: Send + Sync {
     /// Judges an answer text alone, without the format part.
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score;
 
+    /// What a completion answers, for majority votes: two completions with equal keys give the same answer.
+    ///
+    /// By default the text between the last `<answer>` and `</answer>`, white space aside; `None` without one.
+    fn answer_key(&self, completion: &str) -> Option<String> {
+        let (head, _) = completion.rsplit_once("</answer>")?;
+        let (_, answer) = head.rsplit_once("<answer>")?;
+        Some(answer.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     /// How the verdict on an answer comes about, line by line, for a person; empty where the reason says it all.
     fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
         let _ = (problem, answer);

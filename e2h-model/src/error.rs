@@ -56,6 +56,14 @@ pub enum Error {
         /// V.
         vocab_size: usize,
     },
+    /// A pass needs more memory than there is.
+    #[error("a pass over {tokens} tokens does not fit into memory ({bytes} bytes)")]
+    OutOfMemory {
+        /// Rows that a worker was to hold at a time.
+        tokens: usize,
+        /// What was asked for, in bytes.
+        bytes: usize,
+    },
     /// A device cannot be had, or failed.
     #[error("device `{device}`: {problem}")]
     Device {

@@ -12,6 +12,7 @@ mod generate;
 #[cfg(feature = "hub")]
 mod hub;
 mod language_model;
+mod memory;
 mod model;
 mod optim;
 mod params;

@@ -244,7 +244,8 @@ impl Model {
     /// sum over slices, added up in the order of the batch.
     ///
     /// # Errors
-    /// [`UnknownToken`](crate::Error::UnknownToken) or [`ContextOverflow`](crate::Error::ContextOverflow).
+    /// [`UnknownToken`](crate::Error::UnknownToken), [`ContextOverflow`](crate::Error::ContextOverflow), or
+    /// [`OutOfMemory`](crate::Error::OutOfMemory) before anything is computed.
     ///
     /// # Panics
     /// When `grads` has not the length of [`Self::params`].
@@ -261,6 +262,9 @@ impl Model {
         let dropout = Dropout::new(self.dropout_key, prob);
         let weights = Weights { dropout, ..self.plain() };
         let slices = self.slices(groups, token_budget)?;
+        let rows = slices.iter().map(|slice| slice.tokens.len()).max().unwrap_or(0);
+        let n_workers = self.n_threads.min(slices.len());
+        crate::memory::reserve(self.config(), rows, grads.len(), n_workers)?;
         let total = Mutex::new((0, grads));
         let turn = Condvar::new();
         self.in_parallel(&slices, |worker, index, slice| {

@@ -118,7 +118,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// Sample standard deviation; 0 for fewer than two values.
-fn deviation(values: &[f64]) -> f64 {
+pub(crate) fn deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
     }

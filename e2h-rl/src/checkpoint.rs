@@ -2,13 +2,13 @@
 //!
 //! `step-N/` holds the model in the Hugging Face layout, or its adapter in PEFT's (both f32), and `trainer/` with
 //! `optimizer.safetensors` (the moments), `reference.safetensors` where the reference policy moves, and `state.json`
-//! (step, curriculum, sampler, groups for replay, checksums).
+//! (step, curriculum, sampler, groups for replay), and `SHA256SUMS` over all of
+//! them, which `sha256sum -c` reads too.
 //!
 //! # Invariants
 //! - A checkpoint appears under its name only when it is whole: it is written to `.step-N.tmp`, flushed, renamed.
 //! - A checkpoint is taken up only when its checksums hold; else the one before it is used.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,11 +22,10 @@ use sha2::{Digest, Sha256};
 
 use crate::replay::Replay;
 use crate::trainer::{Reference, Trainer};
-use crate::{Error, Result};
+use crate::{Error, Result, fault};
 
-/// The files that a checksum is kept of, where they exist.
-const SUMMED: [&str; 4] =
-    ["model.safetensors", ADAPTER_FILE, "trainer/optimizer.safetensors", REFERENCE];
+/// The file of checksums.
+const SUMS: &str = "SHA256SUMS";
 
 /// Where the weights of a reference policy lie that moves.
 const REFERENCE: &str = "trainer/reference.safetensors";
@@ -41,6 +40,8 @@ pub struct TrainerState {
     pub n_updates: u64,
     /// Updates in a row whose gradient was not finite.
     pub bad_updates: u32,
+    /// Tokens of a micro-batch.
+    pub token_budget: usize,
     /// State of the curriculum.
     pub curriculum: Value,
     /// State of the sampler.
@@ -48,8 +49,6 @@ pub struct TrainerState {
     /// Groups kept for replay.
     #[serde(default)]
     pub replay: Replay,
-    /// SHA-256 of the large files, by their path in the checkpoint.
-    pub sha256: BTreeMap<String, String>,
 }
 
 /// The checkpoints of a run, newest first.
@@ -73,51 +72,93 @@ pub fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Saves a run after `step` finished steps to `folder/step-N`, and deletes all but the `keep_last` newest.
+/// Saves a run after `step` finished steps to `folder/step-N`.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Core`] or [`Error::Model`] when a file cannot be written; the checkpoints that were
-/// there are untouched.
-pub fn save(trainer: &Trainer<'_>, folder: &Path, step: u64, keep_last: usize) -> Result<PathBuf> {
-    let (temporary, path) =
-        (folder.join(format!(".step-{step}.tmp")), folder.join(format!("step-{step}")));
+/// there are untouched, and what was written is taken back.
+pub fn save(trainer: &Trainer<'_>, folder: &Path, step: u64) -> Result<PathBuf> {
+    let temporary = folder.join(format!(".step-{step}.tmp"));
+    let saved = save_via(trainer, folder, &temporary, step);
+    if saved.is_err() {
+        // The failed write is the error to report.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    saved
+}
+
+fn save_via(trainer: &Trainer<'_>, folder: &Path, temporary: &Path, step: u64) -> Result<PathBuf> {
+    let path = folder.join(format!("step-{step}"));
+    fault::pass("save", step);
     if temporary.exists() {
-        fs::remove_dir_all(&temporary).map_err(Error::io("remove", &temporary))?;
+        fs::remove_dir_all(temporary).map_err(Error::io("remove", temporary))?;
     }
     let inner = temporary.join("trainer");
     fs::create_dir_all(&inner).map_err(Error::io("create", &inner))?;
-    trainer.policy.save(&temporary, WeightFormat::F32)?;
-    write_atomic(&inner.join("optimizer.safetensors"), &moments(trainer, &temporary)?)?;
+    trainer.policy.save(temporary, WeightFormat::F32)?;
+    write_atomic(&inner.join("optimizer.safetensors"), &moments(trainer, temporary)?)?;
     let reference = moving_reference(trainer).map(|engine| flat(&[("params", engine.params())]));
     if let Some(bytes) = reference {
-        let bytes = bytes.map_err(|error| Error::checkpoint(&temporary, error))?;
+        let bytes = bytes.map_err(|error| Error::checkpoint(temporary, error))?;
         write_atomic(&temporary.join(REFERENCE), &bytes)?;
-    }
-    let mut sha256 = BTreeMap::new();
-    for name in SUMMED.into_iter().filter(|name| temporary.join(name).exists()) {
-        sha256.insert(name.to_owned(), checksum(&temporary.join(name))?);
     }
     let state = TrainerState {
         step,
         n_updates: trainer.optimizer.n_updates,
         bad_updates: trainer.bad_updates,
+        token_budget: trainer.token_budget,
         curriculum: trainer.curriculum.state(),
         sampler: trainer.sampler.state(),
         replay: trainer.replay.clone(),
-        sha256,
     };
+    fault::pass("save/state", step);
     let text = serde_json::to_string_pretty(&state)
-        .map_err(|error| Error::checkpoint(&temporary, error))?;
+        .map_err(|error| Error::checkpoint(temporary, error))?;
     write_atomic(&inner.join("state.json"), text.as_bytes())?;
+    write_atomic(&temporary.join(SUMS), sums(temporary)?.as_bytes())?;
+    fault::pass("save/rename", step);
     if path.exists() {
         fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
     }
-    fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
+    fs::rename(temporary, &path).map_err(Error::io("rename", temporary))?;
     fs::File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("flush", folder))?;
-    for (_, old) in list(folder)?.into_iter().skip(keep_last.max(1)) {
-        fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
-    }
     Ok(path)
+}
+
+/// Deletes all checkpoints but the `keep_last` newest and the one of step `best`.
+///
+/// # Errors
+/// [`Error::Io`] when the folder cannot be listed or a checkpoint not deleted.
+pub fn rotate(folder: &Path, keep_last: usize, best: Option<u64>) -> Result<()> {
+    let all = list(folder)?;
+    let newest = all.first().map_or(0, |(step, _)| *step);
+    for (step, old) in all.into_iter().skip(keep_last.max(1)) {
+        if Some(step) != best {
+            fault::pass("save/rotate", newest);
+            fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
+        }
+    }
+    Ok(())
+}
+
+/// Clears away what a killed process left half written.
+///
+/// # Errors
+/// [`Error::Io`] when the folder cannot be listed or a file not deleted.
+pub fn sweep(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// The reference policy, where its weights are not those of the base model.
@@ -167,21 +208,59 @@ fn checksum(path: &Path) -> Result<String> {
     Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reads the state of a checkpoint and checks that its large files are whole.
+/// The files below `folder`, with `/` between the parts of their names, in order.
+fn files(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut open = vec![String::new()];
+    while let Some(head) = open.pop() {
+        let here = folder.join(&head);
+        for entry in fs::read_dir(&here).map_err(Error::io("list", &here))? {
+            let entry = entry.map_err(Error::io("list", &here))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = if head.is_empty() { name } else { format!("{head}/{name}") };
+            match entry.path().is_dir() {
+                true => open.push(name),
+                false => names.push(name),
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The text of `SHA256SUMS`: a line for every other file.
+fn sums(folder: &Path) -> Result<String> {
+    let mut text = String::new();
+    for name in files(folder)?.iter().filter(|name| *name != SUMS) {
+        text += &format!("{}  {name}\n", checksum(&folder.join(name))?);
+    }
+    Ok(text)
+}
+
+/// Reads the state of a checkpoint and checks that every file is whole.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] that says what does not fit, or [`Error::Io`].
 pub fn verify(path: &Path) -> Result<TrainerState> {
-    let file = path.join("trainer/state.json");
+    let file = path.join(SUMS);
     let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
-    let state: TrainerState =
-        serde_json::from_str(&text).map_err(|error| Error::checkpoint(path, error))?;
-    for (name, sum) in &state.sha256 {
-        if *sum != checksum(&path.join(name))? {
+    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once("  ")).collect();
+    for name in ["model.safetensors", "trainer/optimizer.safetensors", "trainer/state.json"] {
+        // A checkpoint of an adapter holds its weights instead of the model's.
+        let is_adapter = lines.iter().any(|(_, listed)| *listed == ADAPTER_FILE);
+        let needed = name.starts_with("trainer") || !is_adapter;
+        if needed && !lines.iter().any(|(_, listed)| *listed == name) {
+            return Err(Error::checkpoint(path, format!("{SUMS} does not list {name}")));
+        }
+    }
+    for (sum, name) in lines {
+        if checksum(&path.join(name))? != sum {
             return Err(Error::checkpoint(path, format!("the checksum of {name} does not hold")));
         }
     }
-    Ok(state)
+    let file = path.join("trainer/state.json");
+    let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+    serde_json::from_str(&text).map_err(|error| Error::checkpoint(path, error))
 }
 
 /// The newest whole checkpoint in `folder`; `skipped` is called for each newer one that is damaged.
@@ -222,8 +301,87 @@ pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> 
     trainer.optimizer.n_updates = state.n_updates;
     trainer.bad_updates = state.bad_updates;
     trainer.replay = state.replay.clone();
+    trainer.token_budget = state.token_budget;
     trainer.curriculum.restore(&state.curriculum)?;
     trainer.sampler.restore(&state.sampler)?;
     trainer.policy.restore(path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with whole checkpoints, made of small files.
+    fn checkpoints(steps: &[u64]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for step in steps {
+            let path = folder.path().join(format!("step-{step}"));
+            fs::create_dir_all(path.join("trainer")).expect("a folder");
+            let state = serde_json::json!({
+                "step": step, "n_updates": 1, "bad_updates": 0, "token_budget": 8,
+                "curriculum": null, "sampler": null,
+            });
+            for (name, text) in [
+                ("model.safetensors", "weights".to_owned()),
+                ("trainer/optimizer.safetensors", "moments".to_owned()),
+                ("trainer/state.json", state.to_string()),
+            ] {
+                fs::write(path.join(name), text).expect("written");
+            }
+            fs::write(path.join(SUMS), sums(&path).expect("sums")).expect("written");
+        }
+        folder
+    }
+
+    fn steps(folder: &Path) -> Vec<u64> {
+        list(folder).expect("listed").into_iter().map(|(step, _)| step).collect()
+    }
+
+    #[test]
+    fn rotation_keeps_the_newest_and_the_best() {
+        let folder = checkpoints(&[2, 4, 6, 8, 10]);
+        rotate(folder.path(), 2, Some(4)).expect("rotated");
+        assert_eq!(steps(folder.path()), [10, 8, 4]);
+        rotate(folder.path(), 0, None).expect("rotated");
+        assert_eq!(steps(folder.path()), [10]);
+    }
+
+    #[test]
+    fn any_damaged_or_missing_file_makes_the_one_before_it_the_latest() {
+        type Damage = fn(&Path);
+        let cases: [(&str, Damage); 5] = [
+            ("the checksum of model.safetensors does not hold", |path| {
+                fs::write(path.join("model.safetensors"), "weightt").expect("written");
+            }),
+            ("the checksum of trainer/optimizer.safetensors does not hold", |path| {
+                fs::write(path.join("trainer/optimizer.safetensors"), "mom").expect("written");
+            }),
+            ("the checksum of trainer/state.json does not hold", |path| {
+                fs::write(path.join("trainer/state.json"), "{}").expect("written");
+            }),
+            ("cannot read", |path| {
+                fs::remove_file(path.join("model.safetensors")).expect("removed");
+            }),
+            ("does not list", |path| fs::write(path.join(SUMS), "").expect("written")),
+        ];
+        for (problem, damage) in cases {
+            let folder = checkpoints(&[2, 4]);
+            damage(&folder.path().join("step-4"));
+            let mut skipped = Vec::new();
+            let found = latest(folder.path(), |_, error| skipped.push(error.to_string()));
+            let (_, state) = found.expect("listed").expect("step 2 is whole");
+            assert_eq!(state.step, 2);
+            assert!(skipped.len() == 1 && skipped[0].contains(problem), "{problem}: {skipped:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_save_left_is_swept_away() {
+        let folder = checkpoints(&[2]);
+        fs::create_dir(folder.path().join(".step-4.tmp")).expect("a folder");
+        sweep(folder.path()).expect("swept");
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
+        assert_eq!(steps(folder.path()), [2]);
+    }
 }

@@ -13,13 +13,13 @@
 
 use std::collections::HashMap;
 
-use e2h_core::{GroupOutcome, Level, Outcome, Pick, Rollout};
+use e2h_core::{GroupOutcome, Level, Outcome, Pick, Rollout, Score};
 
-use crate::Result;
 use crate::advantage::{advantages, is_zero_variance};
 use crate::reward::Reward;
 use crate::rollout::{Ask, PhaseTimes, roll_out, streams};
 use crate::trainer::Trainer;
+use crate::{Result, fault};
 
 /// The groups of a step, dropped ones included.
 #[derive(Debug, Default)]
@@ -44,8 +44,15 @@ impl<'a> Trainer<'a> {
         let mut picks = self.sampler.draw(self.curriculum.as_ref(), step, config.prompts)?;
         loop {
             let asks = self.asks(step, &picks, &mut seen);
+            fault::pass("rollout", step);
             let (mut groups, times) =
                 roll_out(&mut self.policy, self.task, &asks, &config.sampling)?;
+            fault::pass("score", step);
+            if fault::strikes("score", step, "unverifiable") {
+                groups.iter_mut().filter_map(|group| group.first_mut()).for_each(|rollout| {
+                    rollout.score = Score::unverifiable("a fault on demand");
+                });
+            }
             groups.iter_mut().flatten().for_each(|rollout| rollout.group += drawn.groups.len());
             let rewards: Vec<Vec<Reward>> = groups.iter().map(|g| self.rewards(g)).collect();
             drawn.kept.extend(self.kept(step, &picks, &groups, &rewards));

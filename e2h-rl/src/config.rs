@@ -171,6 +171,8 @@ pub struct GrpoConfig {
     pub num_iterations: usize,
     /// Optimiser steps a pass: the step's groups are dealt out to so many minibatches of about equal tokens.
     pub minibatches: usize,
+    /// Updates in a row whose gradient is not finite before the run gives up; each is skipped.
+    pub max_bad_updates: u32,
     /// Completions cut at the token limit get no gradient and count in no mean over tokens.
     pub mask_truncated: bool,
     /// Tokens before the limit from which on length costs reward (DAPO, arXiv
@@ -235,6 +237,7 @@ impl Default for GrpoConfig {
             entropy_coef: 0.0,
             num_iterations: 1,
             minibatches: 1,
+            max_bad_updates: 5,
             mask_truncated: false,
             overlong_buffer: 0,
             overlong_penalty: 1.0,

@@ -36,6 +36,14 @@ pub enum Error {
         /// What is missing.
         problem: String,
     },
+    /// Another process works on the run.
+    #[error("{} is in use by {holder}", path.display())]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+        /// `process N`, or `another process`.
+        holder: String,
+    },
     /// Updates failed several times in a row.
     #[error("{n} updates in a row had a gradient that is not finite, the last at step {step}")]
     Diverged {

@@ -1,16 +1,27 @@
 //! Accuracy on held-out problems, apart from the reward.
 //!
-//! Greedy accuracy is the share of problems whose greedy completion is `Correct`, with a Wilson interval.
-//! pass@k is the unbiased estimate `1 - C(n-c, k) / C(n, k)` over `n` samples of which `c` are correct, averaged
-//! over problems.
+//! Greedy accuracy is the share of problems whose greedy completion is `Correct`, with a 95% interval. pass@k is
+//! the unbiased estimate `1 - C(n-c, k) / C(n, k)` over `n` samples of which `c` are correct, averaged over
+//! problems. The majority vote takes the answer that most of the `n` samples gave; of equally frequent answers
+//! the one that was given first.
 //!
 //! # Source
-//! Wilson 1927; pass@k of Chen et al. 2021 (Codex), equation 1.
+//! pass@k of Chen et al. 2021 (Codex), equation 1; majority vote of Wang et al. 2023 (self-consistency).
 
-use std::collections::HashSet;
+mod compare;
+mod problems;
+mod select;
+mod stats;
 
-use e2h_core::{Level, Outcome, Policy, Problem, Rollout, RootSeed, Sampling, Split, Task};
+use std::collections::HashMap;
+
+use e2h_core::{Level, Outcome, Policy, Problem, Rollout, RootSeed, Sampling, Task};
 use serde::{Deserialize, Serialize};
+
+pub use compare::{Comparison, PairedRow, ProblemResult, compare};
+pub use problems::{held_out, training_pools};
+pub use select::EvalMetric;
+pub use stats::{bootstrap, mcnemar, pass_at_k, wilson};
 
 use crate::Result;
 use crate::rollout::{Ask, roll_out};
@@ -23,15 +34,37 @@ pub struct EvalConfig {
     pub problems_per_level: usize,
     /// Seed of the held-out problems; they are the same for every run that names the same seed.
     pub seed: u64,
-    /// Samples a problem for pass@k; 0 = greedy only.
+    /// Samples a problem for pass@k and the majority vote; 0 = greedy only.
     pub n_samples: usize,
     /// The values of k.
     pub k: Vec<usize>,
+    /// Whether the majority vote over the samples is reported.
+    pub majority: bool,
+    /// What the interval of an accuracy is; that of pass@k is always a bootstrap over problems.
+    pub interval: IntervalKind,
+}
+
+/// A kind of 95% interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IntervalKind {
+    /// Wilson's score interval.
+    #[default]
+    Wilson,
+    /// Percentiles of resampled problems.
+    Bootstrap,
 }
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self { problems_per_level: 200, seed: 0, n_samples: 0, k: vec![1, 8] }
+        Self {
+            problems_per_level: 200,
+            seed: 0,
+            n_samples: 0,
+            k: vec![1, 8],
+            majority: false,
+            interval: IntervalKind::Wilson,
+        }
     }
 }
 
@@ -52,70 +85,10 @@ impl EvalConfig {
             let expected = format!("from 1 to n_samples, {}", self.n_samples);
             check(bad.is_none(), "k", got, expected);
         }
+        let votes = !self.majority || self.n_samples > 0;
+        check(votes, "majority", "true".to_owned(), "false while n_samples is 0".to_owned());
         problems
     }
-}
-
-/// The held-out problems of every level, easiest first, none twice.
-///
-/// A level whose problem space is small may have fewer than were asked for.
-///
-/// # Errors
-/// When the task cannot make enough problems.
-pub fn held_out(task: &dyn Task, config: &EvalConfig) -> e2h_core::Result<Vec<Vec<Problem>>> {
-    let n = config.problems_per_level;
-    // Drawn with a margin, so that repeats can be dropped.
-    let drawn = problems(task, Split::Test, RootSeed(config.seed), 4 * n, |_| true)?;
-    drawn.into_iter().map(|rows| distinct(task, rows, n)).collect()
-}
-
-fn distinct(task: &dyn Task, rows: Vec<Problem>, n: usize) -> e2h_core::Result<Vec<Problem>> {
-    let mut seen = HashSet::new();
-    let mut kept = Vec::new();
-    for row in rows {
-        if kept.len() < n && seen.insert(task.canonical(&row)?) {
-            kept.push(row);
-        }
-    }
-    Ok(kept)
-}
-
-/// The training problems of every level but the out-of-distribution ones, `n` a level.
-///
-/// # Errors
-/// When the task cannot make enough problems.
-pub fn training_pools(
-    task: &dyn Task,
-    seed: RootSeed,
-    n: usize,
-) -> e2h_core::Result<Vec<Vec<Problem>>> {
-    let levels = task.levels();
-    problems(task, Split::Train, seed, n, |level| !levels[level].ood)
-}
-
-fn problems(
-    task: &dyn Task,
-    split: Split,
-    seed: RootSeed,
-    n: usize,
-    wanted: impl Fn(usize) -> bool,
-) -> e2h_core::Result<Vec<Vec<Problem>>> {
-    use rayon::prelude::*;
-    let label = format!("problems/{}/{}", task.name(), split.name());
-    (0..task.levels().len())
-        .filter(|level| wanted(*level))
-        .map(|level| {
-            (0..n as u64)
-                .into_par_iter()
-                .map(|index| {
-                    let mut rng = seed.stream(&label, &[level as u64, index]);
-                    let mut problem = task.generate(Level::at(level), split, &mut rng)?;
-                    problem.id = format!("{}/{}/{level}/{index}", task.name(), split.name());
-                    Ok(problem)
-                })
-                .collect()
-        })
-        .collect()
 }
 
 /// What an evaluation found.
@@ -144,18 +117,41 @@ pub struct LevelReport {
     pub n_unverifiable: usize,
     /// `n_correct / n`.
     pub accuracy: f64,
-    /// 95% Wilson interval of the accuracy.
+    /// 95% interval of the accuracy.
     pub interval: [f64; 2],
-    /// `(k, pass@k)`, for the values asked for.
-    pub pass_at_k: Vec<(usize, f64)>,
+    /// Mean length of the greedy completions, in tokens.
+    pub mean_tokens: f64,
+    /// pass@k for the values asked for.
+    pub pass_at_k: Vec<PassAtK>,
+    /// Accuracy of the majority vote, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub majority: Option<Share>,
+}
+
+/// pass@k of one level.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassAtK {
+    /// k.
+    pub k: usize,
+    /// The mean over problems.
+    pub value: f64,
+    /// Its 95% bootstrap interval over problems.
+    pub interval: [f64; 2],
+}
+
+/// A share with its 95% interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// The share.
+    pub value: f64,
+    /// Its interval.
+    pub interval: [f64; 2],
 }
 
 impl EvalReport {
-    /// Greedy accuracy averaged over the levels that are trained on.
+    /// Greedy accuracy averaged over the levels that are trained on; 0 when there is none.
     pub fn train_mean(&self) -> f64 {
-        let train: Vec<f64> =
-            self.levels.iter().filter(|level| !level.ood).map(|level| level.accuracy).collect();
-        train.iter().sum::<f64>() / train.len().max(1) as f64
+        EvalMetric::TrainMean.of(self).unwrap_or(0.0)
     }
 }
 
@@ -171,43 +167,122 @@ pub fn evaluate(
     problems: &[Vec<Problem>],
     sampling: &Sampling,
     config: &EvalConfig,
-    mut progress: impl FnMut(usize),
+    progress: impl FnMut(usize),
 ) -> Result<EvalReport> {
-    let specs = task.levels();
-    let mut levels = Vec::with_capacity(problems.len());
+    Ok(evaluate_rows(policy, task, problems, sampling, config, progress)?.0)
+}
+
+/// Evaluates `policy` as [`evaluate`] does, and returns what became of each problem too.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_rows(
+    policy: &mut dyn Policy,
+    task: &dyn Task,
+    problems: &[Vec<Problem>],
+    sampling: &Sampling,
+    config: &EvalConfig,
+    mut progress: impl FnMut(usize),
+) -> Result<(EvalReport, Vec<ProblemResult>)> {
+    let (mut levels, mut results) = (Vec::with_capacity(problems.len()), Vec::new());
     for rows in problems {
         let Some(first) = rows.first() else { continue };
-        let level = first.level;
         let greedy = sample(policy, task, rows, &sampling.greedy(), config.seed, 1)?;
         progress(rows.len());
-        let count = |name: &str| {
-            let first = greedy.iter().filter_map(|group| group.first());
-            first.filter(|rollout| rollout.score.outcome.name() == name).count()
+        let drawn = match config.n_samples {
+            0 => vec![Vec::new(); rows.len()],
+            n => sample(policy, task, rows, sampling, config.seed, n)?,
         };
-        let mut pass_at_k = Vec::new();
-        if config.n_samples > 0 {
-            let n = config.n_samples;
-            let drawn = sample(policy, task, rows, sampling, config.seed, n)?;
-            progress(rows.len() * n);
-            let correct: Vec<usize> =
-                drawn.iter().map(|g| g.iter().filter(|r| r.score.is_correct()).count()).collect();
-            pass_at_k = config.k.iter().map(|&k| (k, mean_pass_at_k(n, &correct, k))).collect();
-        }
-        let (n, n_correct) = (rows.len(), count("correct"));
-        levels.push(LevelReport {
-            level,
-            label: specs.get(level.index()).map_or_else(String::new, |spec| spec.label.clone()),
-            ood: specs.get(level.index()).is_some_and(|spec| spec.ood),
-            n,
-            n_correct,
-            n_bad_format: count("bad_format"),
-            n_unverifiable: count("unverifiable"),
-            accuracy: n_correct as f64 / n as f64,
-            interval: wilson(n_correct, n),
-            pass_at_k,
-        });
+        progress(rows.len() * config.n_samples);
+        let parts = rows.iter().zip(&greedy).zip(&drawn);
+        let found = parts
+            .filter_map(|((row, greedy), drawn)| Some((row, greedy.first()?, drawn)))
+            .map(|(row, greedy, drawn)| result(task, row, greedy, drawn))
+            .collect::<Result<Vec<_>>>()?;
+        levels.push(level_report(task, first.level, &found, config));
+        results.extend(found);
     }
-    Ok(EvalReport { levels })
+    Ok((EvalReport { levels }, results))
+}
+
+fn result(
+    task: &dyn Task,
+    row: &Problem,
+    greedy: &Rollout,
+    drawn: &[Rollout],
+) -> Result<ProblemResult> {
+    Ok(ProblemResult {
+        task: task.name().to_owned(),
+        level: row.level.0,
+        key: task.canonical(row)?,
+        question: row.question.clone(),
+        answer: row.answer.clone(),
+        completion: greedy.text.clone(),
+        outcome: greedy.score.outcome.name().to_owned(),
+        n_tokens: greedy.generation.tokens.len(),
+        n_samples: drawn.len(),
+        n_correct: drawn.iter().filter(|rollout| rollout.score.is_correct()).count(),
+        majority_correct: (!drawn.is_empty()).then(|| {
+            let votes = drawn.iter().map(|r| (task.answer_key(&r.text), r.score.is_correct()));
+            majority(votes)
+        }),
+    })
+}
+
+/// Whether the most frequent answer is correct. Completions without an answer have no vote.
+fn majority(votes: impl Iterator<Item = (Option<String>, bool)>) -> bool {
+    let mut counts: HashMap<String, (usize, usize, bool)> = HashMap::new();
+    for (place, (answer, correct)) in votes.enumerate() {
+        let Some(answer) = answer else { continue };
+        counts.entry(answer).or_insert((0, place, correct)).0 += 1;
+    }
+    let winner = counts.into_values().max_by_key(|(n, place, _)| (*n, std::cmp::Reverse(*place)));
+    winner.is_some_and(|(_, _, correct)| correct)
+}
+
+fn level_report(
+    task: &dyn Task,
+    level: Level,
+    results: &[ProblemResult],
+    config: &EvalConfig,
+) -> LevelReport {
+    let seed = RootSeed(config.seed);
+    let share = |right: &dyn Fn(&ProblemResult) -> bool| {
+        let values: Vec<f64> = results.iter().map(|r| f64::from(u8::from(right(r)))).collect();
+        let n_right = values.iter().filter(|value| **value == 1.0).count();
+        let interval = match config.interval {
+            IntervalKind::Wilson => wilson(n_right, results.len()),
+            IntervalKind::Bootstrap => bootstrap(&values, seed),
+        };
+        Share { value: n_right as f64 / results.len() as f64, interval }
+    };
+    let count = |name: &str| results.iter().filter(|result| result.outcome == name).count();
+    let pass = |k: usize| {
+        let values: Vec<f64> =
+            results.iter().map(|r| pass_at_k(r.n_samples, r.n_correct, k)).collect();
+        let value = values.iter().sum::<f64>() / values.len().max(1) as f64;
+        PassAtK { k, value, interval: bootstrap(&values, seed) }
+    };
+    let spec = task.levels().get(level.index());
+    let accuracy = share(&ProblemResult::is_correct);
+    let n_tokens: usize = results.iter().map(|result| result.n_tokens).sum();
+    LevelReport {
+        level,
+        label: spec.map_or_else(String::new, |spec| spec.label.clone()),
+        ood: spec.is_some_and(|spec| spec.ood),
+        n: results.len(),
+        n_correct: count("correct"),
+        n_bad_format: count("bad_format"),
+        n_unverifiable: count("unverifiable"),
+        accuracy: accuracy.value,
+        interval: accuracy.interval,
+        mean_tokens: n_tokens as f64 / results.len() as f64,
+        pass_at_k: match config.n_samples {
+            0 => Vec::new(),
+            _ => config.k.iter().map(|&k| pass(k)).collect(),
+        },
+        majority: config.majority.then(|| share(&|r| r.majority_correct == Some(true))),
+    }
 }
 
 fn sample(
@@ -277,54 +352,30 @@ pub fn pass_counts(
     Ok(counts)
 }
 
-/// 95% Wilson score interval of `successes` in `n` trials.
-pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
-    if n == 0 {
-        return [0.0, 1.0];
-    }
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (n as f64, successes as f64 / n as f64);
-    let centre = p + Z * Z / (2.0 * n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    [((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)]
-}
-
-/// Unbiased estimate of the chance that at least one of `k` samples is correct, from `n` samples of which
-/// `correct` are.
-pub fn pass_at_k(n: usize, correct: usize, k: usize) -> f64 {
-    if n - correct < k {
-        return 1.0;
-    }
-    1.0 - (n - correct + 1..=n).map(|i| 1.0 - k as f64 / i as f64).product::<f64>()
-}
-
-fn mean_pass_at_k(n: usize, correct: &[usize], k: usize) -> f64 {
-    correct.iter().map(|&c| pass_at_k(n, c, k)).sum::<f64>() / correct.len().max(1) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn wilson_equals_published_values() {
-        // Newcombe 1998, table I: 81/263 and 0/20.
-        let check = |successes, n, low: f64, high: f64| {
-            let [a, b] = wilson(successes, n);
-            assert!((a - low).abs() < 5e-5 && (b - high).abs() < 5e-5, "{a} {b}");
+    fn the_most_frequent_answer_wins_and_the_first_of_equals() {
+        let vote = |answers: &[(&str, bool)]| {
+            majority(answers.iter().map(|(answer, correct)| {
+                ((!answer.is_empty()).then(|| (*answer).to_owned()), *correct)
+            }))
         };
-        check(81, 263, 0.2553, 0.3662);
-        check(0, 20, 0.0, 0.1611);
+        assert!(vote(&[("7", false), ("8", true), ("8", true)]));
+        assert!(!vote(&[("7", false), ("8", true)]));
+        assert!(vote(&[("8", true), ("7", false)]));
+        assert!(vote(&[("", false), ("", false), ("8", true)]));
+        assert!(!vote(&[("", false)]));
     }
 
     #[test]
-    fn pass_at_k_equals_counting() {
-        assert!((pass_at_k(4, 1, 1) - 0.25).abs() < 1e-12);
-        assert!((pass_at_k(4, 1, 2) - 0.5).abs() < 1e-12);
-        // 1 - C(3, 2) / C(5, 2)
-        assert!((pass_at_k(5, 2, 2) - 0.7).abs() < 1e-12);
-        assert_eq!(pass_at_k(5, 0, 3), 0.0);
-        assert_eq!(pass_at_k(5, 3, 3), 1.0);
+    fn a_vote_needs_samples() {
+        let config = EvalConfig { majority: true, ..EvalConfig::default() };
+        assert_eq!(
+            config.validate()[0].to_string(),
+            "`majority` is true, but must be false while n_samples is 0"
+        );
     }
 }

@@ -9,8 +9,10 @@ mod collect;
 mod config;
 mod error;
 mod eval;
+mod fault;
 mod finetune;
 pub mod loss;
+mod memory;
 mod minibatch;
 mod replay;
 mod report;
@@ -30,14 +32,15 @@ pub use config::{
 };
 pub use error::{Error, Result};
 pub use eval::{
-    EvalConfig, EvalReport, LevelReport, evaluate, held_out, pass_at_k, pass_counts,
-    training_pools, wilson,
+    Comparison, EvalConfig, EvalMetric, EvalReport, IntervalKind, LevelReport, PairedRow, PassAtK,
+    ProblemResult, Share, bootstrap, compare, evaluate, evaluate_rows, held_out, mcnemar,
+    pass_at_k, pass_counts, training_pools, wilson,
 };
 pub use finetune::{FinetuneConfig, finetune};
 pub use replay::Replay;
 pub use report::{StepReport, UpdateStats};
 pub use reward::Reward;
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
-pub use run::{Observer, Run, RunConfig, RunEnd, RunFolder, Wish};
+pub use run::{Best, Observer, OnWriteError, Run, RunConfig, RunEnd, RunFolder, Wish};
 pub use sft::{Pair, SftConfig, train_on_play};
 pub use trainer::{Reference, Trainer};

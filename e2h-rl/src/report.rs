@@ -1,8 +1,11 @@
 //! What a training step has to say: one line of `metrics.jsonl`, and samples for `samples.jsonl`.
 
+use std::collections::BTreeMap;
+
 use e2h_core::{GroupOutcome, Pick, Rollout, metrics};
 use serde_json::{Map, Value, json};
 
+use crate::advantage::deviation;
 use crate::rollout::{PhaseTimes, is_truncated};
 use crate::trainer::zero_variance_frac;
 
@@ -54,6 +57,8 @@ pub struct UpdateStats {
     pub ratio_mean: f64,
     /// Prompt and completion tokens of the update.
     pub update_tokens: usize,
+    /// Tokens of a micro-batch.
+    pub token_budget: usize,
     /// Passes whose gradient was not finite.
     pub skipped_updates: u32,
     pub(crate) passes: u32,
@@ -142,6 +147,29 @@ impl StepReport {
         dropped.flat_map(|(group, _)| group).map(|rollout| rollout.generation.tokens.len()).sum()
     }
 
+    /// Mean over groups of the sample standard deviation of the verified rewards; 0 for none.
+    pub fn reward_std(&self) -> f64 {
+        let groups = self.rewards(None);
+        mean(groups.iter().map(|rewards| deviation(rewards))).unwrap_or(0.0)
+    }
+
+    /// Share of rollouts cut at the token limit.
+    pub fn truncated_frac(&self) -> f64 {
+        mean(self.rollouts(None).map(|r| f64::from(u8::from(is_truncated(r))))).unwrap_or(0.0)
+    }
+
+    /// The mean value of each part of the reward, before weighting, over the rollouts that have it.
+    fn part_means(&self) -> Vec<(String, f64)> {
+        let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for part in self.rollouts(None).flat_map(|rollout| &rollout.score.parts) {
+            let (sum, n) = sums.entry(part.name.as_ref()).or_default();
+            *sum += part.value;
+            *n += 1.0;
+        }
+        let means = sums.into_iter().map(|(name, (sum, n))| (name.replace('/', "_"), sum / n));
+        means.collect()
+    }
+
     /// Mean entropy of the policy at the sampled tokens in nats, estimated by minus their log-prob.
     pub fn entropy(&self) -> f64 {
         let surprise = self.rollouts(None).flat_map(|rollout| &rollout.generation.logprobs);
@@ -157,16 +185,19 @@ impl StepReport {
         let share = |f: &dyn Fn(&Rollout) -> bool| {
             mean(self.rollouts(None).map(|rollout| f64::from(u8::from(f(rollout)))))
         };
-        let length = |rollout: &Rollout| rollout.generation.tokens.len() as f64;
         let mut line = Map::new();
         let mut log = |key: String, value: Value| {
             assert!(metrics::declared(&key), "metric `{key}` is not declared");
             line.insert(key, value);
         };
         log("step".into(), json!(self.step));
-        log("reward/mean".into(), json!(self.mean_reward(None)));
+        log("reward".into(), json!(self.mean_reward(None)));
+        log("reward_std".into(), json!(self.reward_std()));
+        for (part, value) in self.part_means() {
+            log(format!("rewards/{part}/mean"), json!(value));
+        }
         log("accuracy/mean".into(), json!(self.accuracy(None)));
-        log("groups/zero_variance_frac".into(), json!(self.zero_variance_frac()));
+        log("frac_reward_zero_std".into(), json!(self.zero_variance_frac()));
         log("groups/dropped".into(), json!(self.kept.iter().filter(|kept| !**kept).count()));
         log("groups/learned".into(), json!(self.n_learned));
         log("groups/refills".into(), json!(self.n_refills));
@@ -181,33 +212,40 @@ impl StepReport {
                 log(format!("reward/level_{level}/mean"), json!(self.mean_reward(Some(level))));
                 log(format!("accuracy/level_{level}/mean"), json!(self.accuracy(Some(level))));
                 log(format!("groups/level_{level}/zero_variance_frac"), json!(zero));
-                let tokens = mean(self.rollouts(Some(level)).map(length));
-                log(format!("rollout/level_{level}/mean_tokens"), json!(tokens));
+                let lengths = Lengths::of(self.rollouts(Some(level)));
+                log(format!("completions/level_{level}/mean_length"), json!(lengths.mean));
+                log(format!("rollout/level_{level}/tokens"), json!(lengths.total));
             }
         }
         let outcomes: Vec<Value> = self.outcomes().map(|group| group.to_row()).collect();
         log("groups/outcomes".into(), json!(outcomes));
         let outcome =
             |name: &'static str| move |rollout: &Rollout| rollout.score.outcome.name() == name;
-        let n_rollouts = self.rollouts(None).count();
         let unverifiable = self.rollouts(None).filter(|r| outcome("unverifiable")(r)).count();
         log("rollout/bad_format_frac".into(), json!(share(&outcome("bad_format"))));
         log("rollout/unverifiable".into(), json!(unverifiable));
-        log("rollout/truncated_frac".into(), json!(share(&is_truncated)));
-        log("rollout/tokens".into(), json!(self.n_tokens()));
-        let mean_tokens = self.n_tokens() as f64 / n_rollouts.max(1) as f64;
-        log("rollout/mean_tokens".into(), json!(mean_tokens));
-        let update = &self.update;
-        log("policy/entropy".into(), json!(self.entropy()));
-        if update.passes > 0 {
-            log("policy/ratio_mean".into(), json!(update.ratio_mean));
-            log("policy/clip_frac".into(), json!(update.clip_frac));
-            log("loss/policy".into(), json!(update.loss));
-            log("loss/kl_k3".into(), json!(update.kl_k3));
-            log("optim/grad_norm".into(), json!(update.grad_norm));
+        log("completions/clipped_ratio".into(), json!(share(&is_truncated)));
+        let lengths = Lengths::of(self.rollouts(None));
+        log("rollout/tokens".into(), json!(lengths.total));
+        log("completions/mean_length".into(), json!(lengths.mean));
+        log("completions/min_length".into(), json!(lengths.min));
+        log("completions/max_length".into(), json!(lengths.max));
+        let ended = Lengths::of(self.rollouts(None).filter(|rollout| !is_truncated(rollout)));
+        if ended.total > 0 {
+            log("completions/mean_terminated_length".into(), json!(ended.mean));
         }
-        log("optim/lr".into(), json!(update.lr));
+        let update = &self.update;
+        log("entropy".into(), json!(self.entropy()));
+        if update.passes > 0 {
+            log("sampling/importance_sampling_ratio/mean".into(), json!(update.ratio_mean));
+            log("clip_ratio/region_mean".into(), json!(update.clip_frac));
+            log("loss".into(), json!(update.loss));
+            log("kl".into(), json!(update.kl_k3));
+            log("grad_norm".into(), json!(update.grad_norm));
+        }
+        log("learning_rate".into(), json!(update.lr));
         log("optim/update_tokens".into(), json!(update.update_tokens));
+        log("optim/token_budget".into(), json!(update.token_budget));
         log("optim/skipped_updates".into(), json!(update.skipped_updates));
         log("time/rollout_s".into(), json!(self.times.rollout_s));
         log("time/score_s".into(), json!(self.times.score_s));
@@ -217,10 +255,12 @@ impl StepReport {
     }
 
     /// One line of `samples.jsonl` for the first rollout of each group.
-    pub fn samples(&self, problems: &[&e2h_core::Problem]) -> Vec<Value> {
-        let parts = self.groups.iter().zip(&self.advantages).zip(problems);
+    ///
+    /// `prompts` holds the wording of each group's prompt.
+    pub fn samples(&self, problems: &[&e2h_core::Problem], prompts: &[String]) -> Vec<Value> {
+        let parts = self.groups.iter().zip(&self.advantages).zip(problems).zip(prompts);
         parts
-            .filter_map(|((group, advantages), problem)| {
+            .filter_map(|(((group, advantages), problem), prompt)| {
                 let rollout = group.first()?;
                 let advantage = match rollout.score.outcome.name() {
                     "unverifiable" => None,
@@ -231,6 +271,7 @@ impl StepReport {
                     "level": rollout.level,
                     "question": problem.question,
                     "answer": problem.answer,
+                    "prompt": prompt,
                     "completion": rollout.text,
                     "outcome": rollout.score.outcome.name(),
                     "reward": rollout.score.reward,
@@ -242,6 +283,28 @@ impl StepReport {
                 }))
             })
             .collect()
+    }
+}
+
+/// Lengths of completions in tokens.
+#[derive(Default)]
+struct Lengths {
+    total: usize,
+    min: usize,
+    max: usize,
+    mean: f64,
+}
+
+impl Lengths {
+    fn of<'a>(rollouts: impl Iterator<Item = &'a Rollout>) -> Self {
+        let lengths: Vec<usize> = rollouts.map(|r| r.generation.tokens.len()).collect();
+        let total = lengths.iter().sum();
+        Self {
+            total,
+            min: lengths.iter().copied().min().unwrap_or(0),
+            max: lengths.iter().copied().max().unwrap_or(0),
+            mean: total as f64 / lengths.len().max(1) as f64,
+        }
     }
 }
 

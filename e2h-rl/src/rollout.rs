@@ -73,11 +73,21 @@ pub fn roll_out(
     }
     groups.par_iter_mut().zip(asks).for_each(|(rollouts, ask)| {
         for rollout in rollouts {
-            rollout.score = task.score(ask.problem, &rollout.text);
+            rollout.score = judge(task, ask.problem, &rollout.text);
         }
     });
     let score_s = start.elapsed().as_secs_f64();
     Ok((groups, PhaseTimes { rollout_s, score_s }))
+}
+
+/// The verdict on a completion; a verifier that panics could not decide.
+fn judge(task: &dyn Task, problem: &Problem, completion: &str) -> Score {
+    let verdict = std::panic::AssertUnwindSafe(|| task.score(problem, completion));
+    std::panic::catch_unwind(verdict).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Score::unverifiable(format!("the verifier panicked: {text}"))
+    })
 }
 
 /// How long the two phases took, in seconds.

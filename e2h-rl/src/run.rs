@@ -4,22 +4,33 @@
 //! - `metrics.jsonl`, `samples.jsonl` and `eval.jsonl` are written line by line as things happen. Resuming cuts
 //!   off lines of steps that the checkpoint does not have, so an interrupted run and its continuation leave the
 //!   same lines as an uninterrupted one, time fields aside.
+//! - A checkpoint is written only when the lines of all its steps are on disk.
+//! - Which checkpoint is the best is a function of `eval.jsonl` alone.
 //! - The final evaluation is of the weights in the last checkpoint, which are f32, so `e2h eval` repeats it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+mod folder;
+mod ledger;
+mod watch;
 
-use e2h_core::{Problem, append_line, write_atomic};
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use e2h_core::{Problem, sync, write_atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use folder::RunFolder;
+use ledger::Ledger;
+pub use ledger::OnWriteError;
+use watch::Watch;
+
 use crate::checkpoint::{self, TrainerState};
-use crate::eval::{EvalConfig, EvalReport, evaluate};
+use crate::eval::{EvalConfig, EvalMetric, EvalReport, evaluate_rows};
 use crate::report::StepReport;
-use crate::tensorboard;
 use crate::trainer::Trainer;
-use crate::{Error, Result};
+use crate::{Error, Result, fault, tensorboard};
 
 /// TensorBoard finds files of this form of name.
 const EVENT_FILE: &str = "events.out.tfevents.0.e2h";
@@ -30,106 +41,60 @@ const EVENT_FILE: &str = "events.out.tfevents.0.e2h";
 pub struct RunConfig {
     /// Steps between checkpoints; the last step is always saved. 0 = only the last.
     pub save_every: u64,
-    /// How many checkpoints are kept.
+    /// How many checkpoints are kept, besides the best.
     pub keep_last: usize,
+    /// The figure by which the best checkpoint is chosen: train_mean, ood_mean, mean, level_K or pass_at_K.
+    pub best_metric: String,
     /// Steps between evaluations; before the first and after the last step there always is one. 0 = only those.
     pub eval_every: u64,
     /// Steps between samples in `samples.jsonl`; 0 = none.
     pub sample_every: u64,
+    /// What happens when the disk is full.
+    pub on_write_error: OnWriteError,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        Self { save_every: 50, keep_last: 2, eval_every: 0, sample_every: 10 }
+        Self {
+            save_every: 50,
+            keep_last: 2,
+            best_metric: "train_mean".to_owned(),
+            eval_every: 0,
+            sample_every: 10,
+            on_write_error: OnWriteError::Stop,
+        }
     }
 }
 
-/// The files of a run.
-#[derive(Clone, Debug)]
-pub struct RunFolder {
-    path: PathBuf,
+impl RunConfig {
+    /// Every setting that is out of range, for an evaluation of `eval`; empty when all is well.
+    pub fn validate(&self, eval: &EvalConfig) -> Vec<e2h_core::Error> {
+        let out_of_range = |expected: String| {
+            vec![e2h_core::Error::OutOfRange {
+                name: "best_metric".to_owned(),
+                got: self.best_metric.clone(),
+                expected,
+            }]
+        };
+        match self.best_metric.parse() {
+            Err(()) => out_of_range(EvalMetric::NAMES.to_owned()),
+            Ok(EvalMetric::PassAtK(k)) if eval.n_samples == 0 || !eval.k.contains(&k) => {
+                out_of_range(format!("a k of eval.k, {:?}, with eval.n_samples over 0", eval.k))
+            }
+            Ok(_) => Vec::new(),
+        }
+    }
 }
 
-impl RunFolder {
-    /// Makes a folder for a new run.
-    ///
-    /// # Errors
-    /// [`Error::RunExists`] when it has files already.
-    pub fn create(path: &Path) -> Result<Self> {
-        let taken = match fs::read_dir(path) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(_) => path.exists(),
-        };
-        if taken {
-            return Err(Error::RunExists(path.to_path_buf()));
-        }
-        fs::create_dir_all(path).map_err(Error::io("create", path))?;
-        Ok(Self { path: path.to_path_buf() })
-    }
-
-    /// Opens the folder of a run that began.
-    ///
-    /// # Errors
-    /// [`Error::NotARun`] when it is none.
-    pub fn open(path: &Path) -> Result<Self> {
-        let missing = |problem: &str| Error::NotARun {
-            path: path.to_path_buf(),
-            problem: problem.to_owned(),
-        };
-        if !path.is_dir() {
-            return Err(missing("there is no such folder"));
-        }
-        if !path.join("config.toml").is_file() {
-            return Err(missing("it has no config.toml"));
-        }
-        Ok(Self { path: path.to_path_buf() })
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A file of the run.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// Where checkpoints lie.
-    pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
-    }
-
-    /// Takes the run for this process, until the lock is dropped.
-    ///
-    /// # Errors
-    /// [`Error::NotARun`] when another process holds it.
-    pub fn lock(&self) -> Result<fs::File> {
-        let path = self.file(".lock");
-        let file = fs::File::create(&path).map_err(Error::io("create", &path))?;
-        file.try_lock().map_err(|_| Error::NotARun {
-            path: self.path.clone(),
-            problem: "another process is writing to it".to_owned(),
-        })?;
-        Ok(file)
-    }
-
-    /// Cuts off the lines of steps from `step` on.
-    fn truncate(&self, name: &str, keep: impl Fn(u64) -> bool) -> Result<()> {
-        let path = self.file(name);
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-        let kept: String = text
-            .split_inclusive('\n')
-            .filter(|line| {
-                let step = serde_json::from_str::<Value>(line).ok();
-                step.and_then(|line| line["step"].as_u64()).is_some_and(&keep)
-            })
-            .collect();
-        if kept != text {
-            write_atomic(&path, kept.as_bytes())?;
-        }
-        Ok(())
-    }
+/// The best evaluation of a run so far: `checkpoints/best.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Finished steps; the checkpoint of this step is kept.
+    pub step: u64,
+    /// The figure that was compared.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
 }
 
 /// Who watches a run.
@@ -197,48 +162,77 @@ impl Run<'_> {
     /// Whatever a step, an evaluation or a file operation ran into.
     pub fn run(&self, trainer: &mut Trainer<'_>, observer: &mut dyn Observer) -> Result<RunEnd> {
         let _lock = self.folder.lock()?;
+        let ledger = RefCell::new(Ledger::new(self.config.on_write_error));
+        let watch = Watch::new(trainer.config.token_budget);
+        Session { run: self, ledger, watch, troubled: false, observer }.run(trainer)
+    }
+}
+
+/// A run at work.
+struct Session<'a> {
+    run: &'a Run<'a>,
+    ledger: RefCell<Ledger>,
+    watch: Watch,
+    /// The disk has failed, and the observer knows.
+    troubled: bool,
+    observer: &'a mut dyn Observer,
+}
+
+impl Session<'_> {
+    fn run(&mut self, trainer: &mut Trainer<'_>) -> Result<RunEnd> {
         self.log("started")?;
-        let mut step = self.resume(trainer, observer)?;
-        if step == 0 && self.evaluation_at(0)?.is_none() {
-            self.evaluate(trainer, 0, observer)?;
-        }
-        let last = trainer.config.steps;
-        while step < last {
-            let report = trainer.step(step)?;
-            self.write_step(trainer, &report)?;
-            observer.step(&report);
-            step += 1;
-            let wish = observer.wish();
-            let stop = self.stop.load(Ordering::Relaxed);
-            if wish.save || is_due(step, self.config.save_every) || step == last || stop {
-                self.save(trainer, step, observer)?;
+        let mut step = self.resume(trainer)?;
+        let (config, last) = (self.run.config, trainer.config.steps);
+        let mut saved = step;
+        let mut wish = Wish::default();
+        loop {
+            let stop = self.run.stop.load(Ordering::Relaxed);
+            let due = wish.save || is_due(step, config.save_every) || step == last || stop;
+            if due && step > saved && self.save(trainer, step, step == last || stop)? {
+                saved = step;
             }
-            if (wish.evaluate || is_due(step, self.config.eval_every)) && step < last {
-                self.evaluate(trainer, step, observer)?;
+            let due = wish.evaluate || step == 0 || step == last || is_due(step, config.eval_every);
+            if due && !(stop && step < last) && self.evaluation_at(step)?.is_none() {
+                self.evaluate(trainer, step, &mut saved)?;
             }
-            if stop && step < last {
+            if step >= last {
+                break;
+            }
+            if self.run.stop.load(Ordering::Relaxed) {
+                if step > saved {
+                    self.save(trainer, step, true)?;
+                }
                 self.log(&format!("stopped after {step} steps"))?;
+                self.ledger.borrow_mut().flush()?;
                 return Ok(RunEnd::Stopped { step });
             }
+            let report = trainer.step(step)?;
+            self.write_step(trainer, &report)?;
+            self.observer.step(&report);
+            for warning in self.watch.step(&report) {
+                self.note(&warning)?;
+            }
+            step += 1;
+            wish = self.observer.wish();
         }
-        let before = self.evaluation_at(0)?.ok_or_else(|| Error::NotARun {
-            path: self.folder.path().to_path_buf(),
-            problem: "eval.jsonl has lost its first line".to_owned(),
-        })?;
-        let after = match self.evaluation_at(last)? {
-            Some(report) => report,
-            None => self.evaluate(trainer, last, observer)?,
+        self.ledger.borrow_mut().flush()?;
+        let lost = |which: &str| Error::NotARun {
+            path: self.run.folder.path().to_path_buf(),
+            problem: format!("eval.jsonl has lost its {which} line"),
         };
+        let before = self.evaluation_at(0)?.ok_or_else(|| lost("first"))?;
+        let after = self.evaluation_at(last)?.ok_or_else(|| lost("last"))?;
         self.log(&format!("finished after {last} steps"))?;
         Ok(RunEnd::Finished { before, after })
     }
 
     /// Takes up the newest checkpoint, if there is one; returns the number of finished steps.
-    fn resume(&self, trainer: &mut Trainer<'_>, observer: &mut dyn Observer) -> Result<u64> {
-        let folder = self.folder.checkpoints();
-        let mut notes = Vec::new();
+    fn resume(&mut self, trainer: &mut Trainer<'_>) -> Result<u64> {
+        let folder = self.run.folder.checkpoints();
+        checkpoint::sweep(&folder)?;
+        let mut damaged = Vec::new();
         let found = checkpoint::latest(&folder, |path, error| {
-            notes.push(format!("{} is passed over: {error}", path.display()));
+            damaged.push((path.to_path_buf(), error.to_string()));
         })?;
         let step = match &found {
             Some((path, state)) => {
@@ -248,85 +242,250 @@ impl Run<'_> {
             None => 0,
         };
         for name in ["metrics.jsonl", "samples.jsonl"] {
-            self.folder.truncate(name, |line| line < step)?;
+            self.run.folder.truncate(name, |line| line < step)?;
         }
-        self.folder.truncate("eval.jsonl", |line| line <= step)?;
+        self.run.folder.truncate("eval.jsonl", |line| line <= step)?;
+        tensorboard::cut(&self.run.folder.file(EVENT_FILE), step)?;
+        for (path, problem) in damaged {
+            self.note(&format!("{} is passed over: {problem}", path.display()))?;
+            // Out of the way, so that it does not count as one of those to keep.
+            let aside = path.with_extension("damaged");
+            let _ = std::fs::remove_dir_all(&aside);
+            std::fs::rename(&path, &aside).map_err(Error::io("rename", &path))?;
+        }
         if let Some((_, TrainerState { step, .. })) = found {
-            notes.push(format!("resumed after {step} steps"));
-        }
-        for note in notes {
-            self.log(&note)?;
-            observer.note(&note);
+            self.note(&format!("resumed after {step} steps"))?;
         }
         Ok(step)
     }
 
-    fn save(&self, trainer: &Trainer<'_>, step: u64, observer: &mut dyn Observer) -> Result<()> {
-        let folder = self.folder.checkpoints();
-        let path = checkpoint::save(trainer, &folder, step, self.config.keep_last)?;
-        self.log(&format!("saved {}", path.display()))?;
-        observer.saved(step, &path);
+    /// Saves a checkpoint, once all lines are on disk. False when that failed and the run goes on.
+    fn save(&mut self, trainer: &Trainer<'_>, step: u64, must: bool) -> Result<bool> {
+        let folder = self.run.folder.checkpoints();
+        let saved = self.settle().and_then(|()| checkpoint::save(trainer, &folder, step));
+        match saved {
+            Ok(path) => {
+                self.log(&format!("saved {}", path.display()))?;
+                self.observer.saved(step, &path);
+                self.rotate()?;
+                Ok(true)
+            }
+            Err(error) if !must && self.run.config.on_write_error == OnWriteError::GoOn => {
+                self.note(&format!("no checkpoint after {step} steps: {}", chain(&error)))?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what waits, and flushes the files to disk.
+    fn settle(&self) -> Result<()> {
+        self.ledger.borrow_mut().flush()?;
+        for name in ["metrics.jsonl", "samples.jsonl", "eval.jsonl"] {
+            sync(&self.run.folder.file(name))?;
+        }
         Ok(())
     }
 
-    /// Appends a line with the time to `events.log`.
-    fn log(&self, text: &str) -> Result<()> {
-        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
-        Ok(append_line(&self.folder.file("events.log"), &format!("{now} {text}"))?)
+    fn rotate(&self) -> Result<()> {
+        let best = self.best()?.map(|best| best.step);
+        checkpoint::rotate(&self.run.folder.checkpoints(), self.run.config.keep_last, best)
     }
 
-    fn write_step(&self, trainer: &Trainer<'_>, report: &StepReport) -> Result<()> {
+    /// Appends a line with the time to `events.log`.
+    fn log(&mut self, text: &str) -> Result<()> {
+        let line = format!("{} {text}", timestamp(fault::now()));
+        let failed = self.ledger.get_mut().line(&self.run.folder.file("events.log"), &line)?;
+        self.trouble(failed);
+        Ok(())
+    }
+
+    /// Tells the log and the observer.
+    fn note(&mut self, text: &str) -> Result<()> {
+        self.observer.note(text);
+        self.log(text)
+    }
+
+    /// Tells the observer of the first failure that the run goes on after.
+    fn trouble(&mut self, failed: Option<Error>) {
+        if let Some(error) = failed.filter(|_| !std::mem::replace(&mut self.troubled, true)) {
+            self.observer.note(&format!(
+                "warning: {}; the run goes on and keeps its lines in memory until there is room",
+                chain(&error)
+            ));
+        }
+    }
+
+    fn append(&mut self, name: &str, line: &Value) -> Result<()> {
+        let failed = self.ledger.get_mut().line(&self.run.folder.file(name), &line.to_string())?;
+        self.trouble(failed);
+        Ok(())
+    }
+
+    fn write_step(&mut self, trainer: &Trainer<'_>, report: &StepReport) -> Result<()> {
+        fault::pass("step", report.step);
         let metrics = report.metrics();
-        tensorboard::append(&self.folder.file(EVENT_FILE), report.step, &metrics)?;
-        append_line(&self.folder.file("metrics.jsonl"), &Value::Object(metrics).to_string())?;
-        let every = self.config.sample_every;
+        let path = self.run.folder.file(EVENT_FILE);
+        let mut bytes = tensorboard::event(report.step, &metrics);
+        if std::fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
+            bytes = [tensorboard::head(), bytes].concat();
+        }
+        let failed = self.ledger.get_mut().bytes(&path, bytes)?;
+        self.trouble(failed);
+        self.append("metrics.jsonl", &Value::Object(metrics))?;
+        let every = self.run.config.sample_every;
         if every > 0 && report.step.is_multiple_of(every) {
             let problem =
                 |pick: &e2h_core::Pick| &trainer.pools[pick.level.index()][pick.item as usize];
             let problems: Vec<&Problem> = report.picks.iter().map(problem).collect();
-            for sample in report.samples(&problems) {
-                append_line(&self.folder.file("samples.jsonl"), &sample.to_string())?;
+            let prompts = problems
+                .iter()
+                .map(|problem| {
+                    let prompt = trainer.task.prompt(problem)?;
+                    Ok(format!("{}\n{}", prompt.user, prompt.assistant_prefix))
+                })
+                .collect::<Result<Vec<String>>>()?;
+            for sample in report.samples(&problems, &prompts) {
+                self.append("samples.jsonl", &sample)?;
             }
         }
         Ok(())
     }
 
-    fn evaluate(
-        &self,
-        trainer: &mut Trainer<'_>,
-        step: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<EvalReport> {
+    /// Evaluates, and saves and keeps the checkpoint when it is the best so far.
+    fn evaluate(&mut self, trainer: &mut Trainer<'_>, step: u64, saved: &mut u64) -> Result<()> {
+        fault::pass("evaluate", step);
         let (task, sampling) = (trainer.task, &trainer.config.sampling);
-        let policy = &mut trainer.policy;
-        let per_problem = 1 + self.eval.n_samples;
-        let total = self.held_out.iter().map(|rows| rows.len() * per_problem).sum();
-        let mut done = 0;
+        let (policy, run) = (&mut trainer.policy, self.run);
+        let per_problem = 1 + run.eval.n_samples;
+        let total = run.held_out.iter().map(|rows| rows.len() * per_problem).sum();
+        let (mut done, observer) = (0, &mut *self.observer);
         observer.evaluating(done, total);
-        let report = evaluate(policy, task, self.held_out, sampling, self.eval, |n| {
+        let (report, rows) = evaluate_rows(policy, task, run.held_out, sampling, run.eval, |n| {
             done += n;
             observer.evaluating(done, total);
         })?;
-        let line = json!({"step": step, "levels": report.levels});
-        append_line(&self.folder.file("eval.jsonl"), &line.to_string())?;
-        observer.evaluated(step, &report);
-        Ok(report)
+        let mut text = String::new();
+        for row in rows {
+            text += &serde_json::to_string(&row)
+                .map_err(|e| Error::checkpoint(run.folder.path(), e))?;
+            text.push('\n');
+        }
+        let folder = run.folder.file("eval");
+        let written =
+            std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder)).and_then(|()| {
+                Ok(write_atomic(&folder.join(format!("step-{step}.jsonl")), text.as_bytes())?)
+            });
+        match written {
+            Err(error) if run.config.on_write_error == OnWriteError::GoOn => {
+                self.trouble(Some(error));
+            }
+            written => written?,
+        }
+        self.append("eval.jsonl", &json!({"step": step, "levels": report.levels}))?;
+        self.observer.evaluated(step, &report);
+        match self.best()? {
+            Some(best) if best.step == step => {
+                if step > *saved && self.save(trainer, step, false)? {
+                    *saved = step;
+                }
+                let path = run.folder.checkpoints().join("best.json");
+                let text = serde_json::to_string_pretty(&best).unwrap_or_default() + "\n";
+                match write_atomic(&path, text.as_bytes()).map_err(Error::from) {
+                    Err(error) if run.config.on_write_error == OnWriteError::GoOn => {
+                        self.trouble(Some(error));
+                    }
+                    written => written?,
+                }
+                self.rotate()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The best evaluation of `eval.jsonl` after the first step; the earliest of equals.
+    fn best(&self) -> Result<Option<Best>> {
+        let name = &self.run.config.best_metric;
+        let Ok(metric) = name.parse::<EvalMetric>() else { return Ok(None) };
+        let mut best: Option<Best> = None;
+        for (step, report) in self.evaluations()?.into_iter().filter(|(step, _)| *step > 0) {
+            let value = metric.of(&report).filter(|value| value.is_finite());
+            if let Some(value) =
+                value.filter(|value| best.as_ref().is_none_or(|b| *value > b.value))
+            {
+                best = Some(Best { step, metric: name.clone(), value });
+            }
+        }
+        Ok(best)
     }
 
     /// The evaluation after `step` steps, if `eval.jsonl` has it.
     fn evaluation_at(&self, step: u64) -> Result<Option<EvalReport>> {
-        let path = self.folder.file("eval.jsonl");
+        let mut all = self.evaluations()?.into_iter();
+        Ok(all.find(|(at, _)| *at == step).map(|(_, report)| report))
+    }
+
+    /// The evaluations of `eval.jsonl` with their finished steps.
+    fn evaluations(&self) -> Result<Vec<(u64, EvalReport)>> {
+        let path = self.run.folder.file("eval.jsonl");
         if !path.exists() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let lines: Vec<Value> = e2h_core::read_jsonl(&path)?;
-        let line = lines.into_iter().find(|line| line["step"].as_u64() == Some(step));
-        line.map(serde_json::from_value::<EvalReport>)
-            .transpose()
-            .map_err(|error| Error::checkpoint(&path, error))
+        let parse = |line: Value| {
+            let step = line["step"].as_u64().unwrap_or_default();
+            let report = serde_json::from_value(line);
+            report.map(|report| (step, report)).map_err(|error| Error::checkpoint(&path, error))
+        };
+        lines.into_iter().map(parse).collect()
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// A time as in RFC 3339; times that it cannot say, as a clock that jumped may tell, as seconds since 1970.
+fn timestamp(now: SystemTime) -> String {
+    const YEAR_10000_S: u64 = 253_402_300_800;
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(since) if since.as_secs() < YEAR_10000_S => {
+            humantime::format_rfc3339_seconds(now).to_string()
+        }
+        Ok(since) => format!("@{}", since.as_secs()),
+        Err(before) => format!("@-{}", before.duration().as_secs()),
     }
 }
 
 fn is_due(step: u64, every: u64) -> bool {
     every > 0 && step.is_multiple_of(every)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn any_clock_gives_a_timestamp() {
+        assert_eq!(timestamp(UNIX_EPOCH), "1970-01-01T00:00:00Z");
+        assert_eq!(timestamp(UNIX_EPOCH - Duration::from_secs(5)), "@-5");
+        let far = Duration::from_secs(253_402_300_800);
+        assert_eq!(timestamp(UNIX_EPOCH + far), "@253402300800");
+    }
+
+    #[test]
+    fn an_unknown_best_metric_is_refused_with_the_names() {
+        let eval = EvalConfig::default();
+        let config = RunConfig { best_metric: "acuracy".to_owned(), ..RunConfig::default() };
+        let problem = config.validate(&eval)[0].to_string();
+        assert!(problem.contains("must be train_mean, ood_mean"), "{problem}");
+        let config = RunConfig { best_metric: "pass_at_8".to_owned(), ..RunConfig::default() };
+        assert_eq!(config.validate(&eval).len(), 1);
+        let eval = EvalConfig { n_samples: 8, ..eval };
+        assert!(config.validate(&eval).is_empty());
+    }
 }

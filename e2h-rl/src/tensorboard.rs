@@ -8,26 +8,26 @@
 //! # Source
 //! TensorFlow's `record_writer.cc` and `event.proto`; the mask is `rotate_right(crc, 15) + 0xa282ead8`.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{self, OpenOptions};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, fault};
 
-/// Appends the numbers of one step to the event file at `path`, which is begun where it is absent.
-///
-/// # Errors
-/// [`Error::Io`] when the file cannot be opened or written.
-pub(crate) fn append(path: &Path, step: u64, metrics: &Map<String, Value>) -> Result<()> {
+/// The record that an event file begins with.
+pub(crate) fn head() -> Vec<u8> {
     let mut bytes = Vec::new();
-    if !path.exists() {
-        let mut event = wall_time();
-        field(&mut event, 3, b"brain.Event:2");
-        record(&mut bytes, &event);
-    }
+    let mut event = wall_time();
+    field(&mut event, 3, b"brain.Event:2");
+    record(&mut bytes, &event);
+    bytes
+}
+
+/// The record of one step.
+pub(crate) fn event(step: u64, metrics: &Map<String, Value>) -> Vec<u8> {
+    let mut bytes = Vec::new();
     let mut summary = Vec::new();
     for (tag, value) in metrics.iter().filter(|(key, _)| *key != "step") {
         let Some(value) = value.as_f64() else { continue };
@@ -42,14 +42,60 @@ pub(crate) fn append(path: &Path, step: u64, metrics: &Map<String, Value>) -> Re
     varint(&mut event, step);
     field(&mut event, 5, &summary);
     record(&mut bytes, &event);
-    let mut file =
-        OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("open", path))?;
-    file.write_all(&bytes).map_err(Error::io("write", path))
+    bytes
+}
+
+/// Cuts off the records of steps from `step` on, and what comes after a torn record.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be read or cut.
+pub(crate) fn cut(path: &Path, step: u64) -> Result<()> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let mut end = 0;
+    while let Some((data, next)) = data_at(&bytes, end) {
+        if step_of(data).is_some_and(|at| at >= step) {
+            break;
+        }
+        end = next;
+    }
+    if end == bytes.len() {
+        return Ok(());
+    }
+    let file = OpenOptions::new().write(true).open(path).map_err(Error::io("open", path))?;
+    file.set_len(end as u64).map_err(Error::io("cut", path))
+}
+
+/// The data of the record at `at` and where the next one begins; `None` at the end or for a torn record.
+fn data_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let length = u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?);
+    let end = (at + 12).checked_add(usize::try_from(length).ok()?)?;
+    let (data, crc) = (bytes.get(at + 12..end)?, bytes.get(end..end.checked_add(4)?)?);
+    (masked_crc(data).to_le_bytes() == crc).then_some((data, end + 4))
+}
+
+/// The step of an event, which follows its wall time of nine bytes.
+fn step_of(data: &[u8]) -> Option<u64> {
+    let (tag, rest) = data.get(9..)?.split_first()?;
+    if *tag != 2 << 3 {
+        return None;
+    }
+    let mut step = 0;
+    for (place, byte) in rest.iter().take(10).enumerate() {
+        step |= u64::from(byte & 0x7f).checked_shl(7 * place as u32)?;
+        if byte & 0x80 == 0 {
+            return Some(step);
+        }
+    }
+    None
 }
 
 /// Field 1 of an event: seconds since 1970.
 fn wall_time() -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
+    let now = fault::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
     let mut event = vec![1 << 3 | 1];
     event.extend_from_slice(&now.to_le_bytes());
     event
@@ -111,12 +157,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("events");
         let mut metrics = Map::new();
-        metrics.insert("reward/mean".to_owned(), Value::from(0.5));
+        metrics.insert("reward".to_owned(), Value::from(0.5));
         metrics.insert("step".to_owned(), Value::from(300));
-        for step in [300, 301] {
-            append(&path, step, &metrics).expect("written");
-        }
-        let bytes = std::fs::read(&path).expect("readable");
+        let whole: Vec<u8> =
+            [head(), event(300, &metrics), event(301, &metrics)].into_iter().flatten().collect();
+        // A torn record and those of later steps are cut off.
+        let mut torn = whole.clone();
+        torn.extend_from_slice(&event(302, &metrics));
+        torn.extend_from_slice(&event(303, &metrics)[..20]);
+        fs::write(&path, torn).expect("writable");
+        cut(&path, 302).expect("cut");
+        let bytes = fs::read(&path).expect("readable");
+        assert_eq!(bytes, whole);
         let mut records = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
@@ -133,7 +185,7 @@ mod tests {
         assert!(records[0].ends_with(b"brain.Event:2"));
         // Step 300 is the varint ac 02; the value's tag and its float follow.
         assert_eq!(records[1][9..12], [0x10, 0xac, 0x02]);
-        assert!(records[1].windows(11).any(|part| part == b"reward/mean"));
+        assert!(records[1].windows(11).any(|part| part == b"reward"));
         assert!(records[1].ends_with(&0.5_f32.to_le_bytes()));
     }
 }

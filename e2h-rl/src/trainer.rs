@@ -16,7 +16,6 @@ use std::time::Instant;
 use e2h_core::{Curriculum, Problem, ProblemSampler, Rollout, RootSeed, Task};
 use e2h_model::{AdamW, Engine, LanguageModel};
 
-use crate::Result;
 use crate::advantage::{advantages, is_zero_variance};
 use crate::collect::{Drawn, outcomes};
 use crate::config::GrpoConfig;
@@ -24,6 +23,7 @@ use crate::replay::Replay;
 use crate::report::StepReport;
 use crate::reward::Reward;
 use crate::update::Counted;
+use crate::{Result, fault};
 
 /// The policy that the KL term compares with.
 pub enum Reference {
@@ -59,6 +59,8 @@ pub struct Trainer<'a> {
     pub bad_updates: u32,
     /// Informative groups of earlier steps.
     pub replay: Replay,
+    /// Tokens of a micro-batch: the configured ones, or fewer once memory has run out.
+    pub token_budget: usize,
 }
 
 impl Trainer<'_> {
@@ -79,6 +81,7 @@ impl Trainer<'_> {
         let mut fresh = advantages(&rewards, self.config);
         let old = fresh.split_off(drawn.groups.len());
 
+        fault::pass("update", step);
         let update_start = Instant::now();
         let counted = counted(&drawn, &fresh, &replayed, &old, self.config.prompts);
         let n_learned = counted.iter().filter(|group| group.advantages.is_some()).count();

@@ -14,10 +14,7 @@ use crate::minibatch::{Minibatch, Row, backward};
 use crate::report::UpdateStats;
 use crate::rollout::is_truncated;
 use crate::trainer::{Reference, Trainer};
-use crate::{Error, Result};
-
-/// Updates in a row that may fail before the run gives up.
-const MAX_BAD_UPDATES: u32 = 5;
+use crate::{Error, Result, fault, memory};
 
 /// A group that counts in an update.
 pub(crate) struct Counted<'a> {
@@ -100,12 +97,13 @@ impl Trainer<'_> {
     /// `num_iterations` passes over the minibatches, each minibatch one optimiser step.
     pub(crate) fn update(&mut self, step: u64, groups: &[Counted<'_>]) -> Result<UpdateStats> {
         let config = self.config;
-        let mut stats = UpdateStats { lr: config.lr_at(step), ..UpdateStats::default() };
+        let (lr, token_budget) = (config.lr_at(step), self.token_budget);
+        let mut stats = UpdateStats { lr, token_budget, ..UpdateStats::default() };
         let mut minibatches = minibatches(groups, config);
         stats.update_tokens = minibatches.iter().map(Minibatch::n_rows).sum();
         for minibatch in &mut minibatches {
             let stats = {
-                let (groups, budget) = (minibatch.packed(), config.token_budget);
+                let (groups, budget) = (minibatch.packed(), self.token_budget);
                 let policy = self.policy.engine();
                 match &self.reference {
                     Reference::Model(model) => model.token_stats(&groups, budget)?,
@@ -137,10 +135,19 @@ impl Trainer<'_> {
         let config = self.config;
         let engine = self.policy.engine();
         if config.top_entropy_quantile < 1.0 {
-            minibatch.choose_active(engine, config.top_entropy_quantile, config.token_budget)?;
+            minibatch.choose_active(engine, config.top_entropy_quantile, self.token_budget)?;
         }
         let mut grads = vec![0.0; engine.params().len()];
-        let pass = backward(engine, minibatch, config, &mut grads)?;
+        let pass = memory::within(&mut self.token_budget, step, |budget| {
+            grads.fill(0.0);
+            let config = GrpoConfig { token_budget: budget, ..config.clone() };
+            backward(engine, minibatch, &config, &mut grads)
+        })?;
+        stats.token_budget = self.token_budget;
+        if fault::strikes("update", step, "nan") {
+            grads[0] = f32::NAN;
+        }
+        fault::pass("optimizer", step);
         let norm = clip_global_norm(&mut grads, config.max_grad_norm);
         if norm.is_finite() && pass.loss.is_finite() {
             let (optimizer, lr) = (&mut self.optimizer, stats.lr);
@@ -151,7 +158,7 @@ impl Trainer<'_> {
         } else {
             stats.skipped_updates += 1;
             self.bad_updates += 1;
-            if self.bad_updates >= MAX_BAD_UPDATES {
+            if self.bad_updates >= config.max_bad_updates {
                 return Err(Error::Diverged { n: self.bad_updates, step });
             }
         }

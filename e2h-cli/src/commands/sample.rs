@@ -10,7 +10,7 @@ use crate::commands::eval::subject;
 use crate::commands::tasks::first_problem;
 use crate::config::{Config, ModelSection};
 use crate::hints::{Failure, Outcome};
-use crate::policy;
+use crate::policy::{self, Which};
 use crate::problems::held_out;
 use crate::progress::out;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         let base = config.model.base.clone();
         return chat::run(&args, &config, base);
     }
-    let (config, base) = subject(args.path.as_deref(), &args.config)?;
+    let (config, base) = subject(args.path.as_deref(), Which::Last, &args.config)?;
     if args.own.is_given() {
         return chat::run(args, &config, base);
     }

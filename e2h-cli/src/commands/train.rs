@@ -1,5 +1,6 @@
 //! `e2h train`: one run, from a base policy to a table of what it has learned.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -161,12 +162,13 @@ impl Problems {
             seed,
             bad_updates: 0,
             replay: Replay::default(),
+            token_budget: config.train.token_budget,
         })
     }
 }
 
 /// Refuses a model whose tokenizer does not know the words of the task's prompts.
-fn check_words(
+pub(crate) fn check_words(
     policy: &LanguageModel,
     task: &dyn Task,
     base: &str,
@@ -213,9 +215,32 @@ fn run_failure(error: &e2h_rl::Error, path: &Path) -> Failure {
             Failure::run(text).hint("lower train.lr, or set train.max_grad_norm lower")
         }
         e2h_rl::Error::NotARun { .. } => Failure::run(text),
+        e2h_rl::Error::Busy { .. } => {
+            Failure::run(text).hint("wait until it is done, or stop it first; one process a run")
+        }
+        _ if has_kind(error, &[ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem]) => {
+            Failure::run(text).hint("give a folder that you may write to, for example by --run-dir")
+        }
+        _ if has_kind(
+            error,
+            &[ErrorKind::StorageFull, ErrorKind::FileTooLarge, ErrorKind::QuotaExceeded],
+        ) =>
+        {
+            Failure::run(text).hint(format!(
+                "the newest checkpoint is whole; make room, then `e2h train --resume {shown}`"
+            ))
+        }
         _ => Failure::run(text)
             .hint(format!("what was finished is kept; go on with `e2h train --resume {shown}`")),
     }
+}
+
+/// True when a cause of `error` is the system's answer of one of these kinds.
+fn has_kind(error: &e2h_rl::Error, kinds: &[ErrorKind]) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| kinds.contains(&error.kind()))
 }
 
 fn start_card(
@@ -293,7 +318,7 @@ fn summary(
     after: &EvalReport,
     wall_s: f64,
 ) -> Value {
-    let best = |pass: &[(usize, f64)]| pass.last().map(|(_, share)| *share);
+    let best = |pass: &[e2h_rl::PassAtK]| pass.last().map(|pass| pass.value);
     let levels: Vec<Value> = after
         .levels
         .iter()

@@ -13,13 +13,13 @@ use super::seeds::groups;
 
 /// Metrics that have one number a step, with their titles.
 const HEALTH: [(&str, &str, Unit); 7] = [
-    ("reward/mean", "Reward", Unit::One),
-    ("policy/entropy", "Entropy", Unit::Of("nat a token")),
-    ("groups/zero_variance_frac", "Groups without signal", Unit::Share),
-    ("rollout/mean_tokens", "Completion length", Unit::Of("tokens")),
+    ("reward", "Reward", Unit::One),
+    ("entropy", "Entropy", Unit::Of("nat a token")),
+    ("frac_reward_zero_std", "Groups without signal", Unit::Share),
+    ("completions/mean_length", "Completion length", Unit::Of("tokens")),
     ("rollout/bad_format_frac", "Broken format", Unit::Share),
-    ("loss/policy", "Loss", Unit::One),
-    ("optim/grad_norm", "Gradient norm", Unit::One),
+    ("loss", "Loss", Unit::One),
+    ("grad_norm", "Gradient norm", Unit::One),
 ];
 
 /// The parts of a step's time.

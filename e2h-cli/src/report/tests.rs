@@ -50,9 +50,9 @@ impl Drop for Folder {
 fn step(step: u64, n_levels: u64, n_steps: u64) -> Value {
     let share = step as f64 / n_steps as f64;
     let mut line = json!({
-        "step": step, "reward/mean": share, "accuracy/mean": share, "groups/zero_variance_frac": 0.4,
-        "rollout/bad_format_frac": 0.1, "rollout/mean_tokens": 60.5, "loss/policy": -0.01 * share,
-        "policy/entropy": 1.0 - share, "optim/grad_norm": 0.7, "time/rollout_s": 3.0,
+        "step": step, "reward": share, "accuracy/mean": share, "frac_reward_zero_std": 0.4,
+        "rollout/bad_format_frac": 0.1, "completions/mean_length": 60.5, "loss": -0.01 * share,
+        "entropy": 1.0 - share, "grad_norm": 0.7, "time/rollout_s": 3.0,
         "time/score_s": 0.01, "time/update_s": 1.5, "time/step_s": 4.6,
     });
     for k in 0..n_levels {
@@ -198,7 +198,7 @@ fn a_run_that_has_only_begun_makes_a_page() {
 #[test]
 fn numbers_that_are_missing_leave_gaps() {
     let folder = Folder::new("gaps");
-    let bare = json!({"step": 1, "loss/policy": null, "policy/entropy": "nonsense"});
+    let bare = json!({"step": 1, "loss": null, "entropy": "nonsense"});
     folder.lines("metrics.jsonl", [step(0, 1, 9), bare, step(2, 1, 9)]);
     let page = folder.page();
     check_sound(&page);

@@ -1,7 +1,11 @@
 //! Tests of the whole program, as a user runs it.
 
+mod evaluate;
+mod faults;
 mod golden;
 mod models;
+mod resume;
 mod run;
+mod tiny;
 mod train;
 mod usage;

@@ -23,6 +23,7 @@ impl GrpoConfig {
         whole("group_size", self.group_size as u64, 2);
         whole("num_iterations", self.num_iterations as u64, 1);
         whole("minibatches", self.minibatches as u64, 1);
+        whole("max_bad_updates", u64::from(self.max_bad_updates), 1);
         whole("token_budget", self.token_budget as u64, 1);
         whole("sampling.max_tokens", self.sampling.max_tokens as u64, 1);
         let mut real = |name: &str, value: f64, least: f64, most: f64| {

@@ -153,12 +153,12 @@ mod tests {
 
     #[test]
     fn thinned_metrics_are_the_means_of_blocks_and_levels_are_weighted_by_their_prompts() {
-        let metrics = r#"{"step":0,"reward/mean":0.25,"schedule/level_1/prompts":3,"reward/level_1/mean":1.0}
-{"step":1,"reward/mean":0.75,"schedule/level_1/prompts":1,"reward/level_1/mean":0.0}
-{"step":2,"reward/mean":0.123456789,"schedule/level_1/prompts":0}
+        let metrics = r#"{"step":0,"reward":0.25,"schedule/level_1/prompts":3,"reward/level_1/mean":1.0}
+{"step":1,"reward":0.75,"schedule/level_1/prompts":1,"reward/level_1/mean":0.0}
+{"step":2,"reward":0.123456789,"schedule/level_1/prompts":0}
 "#;
-        let expected = r#"{"reward/level_1/mean":0.75,"reward/mean":0.5,"schedule/level_1/prompts":2.0,"step":1}
-{"reward/mean":0.12346,"schedule/level_1/prompts":0.0,"step":2}
+        let expected = r#"{"reward/level_1/mean":0.75,"reward":0.5,"schedule/level_1/prompts":2.0,"step":1}
+{"reward":0.12346,"schedule/level_1/prompts":0.0,"step":2}
 "#;
         assert_eq!(thin(metrics, 2).expect("thinned"), expected);
         assert!(thin("{\"step\":", 2).is_err());
