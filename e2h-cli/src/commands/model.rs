@@ -90,7 +90,7 @@ pub(crate) fn run(args: &ModelArgs) -> Outcome {
 fn named(name: &str) -> Outcome<String> {
     let path = Path::new(name);
     match path.join("config.toml").is_file() {
-        true => Ok(policy::find(path)?.model.display().to_string()),
+        true => Ok(policy::find(path, policy::Which::Last)?.model.display().to_string()),
         false => Ok(name.to_owned()),
     }
 }
