@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::args::examples::{
-    BASE, COMPLETIONS, CONFIG, DOCTOR, EVAL, EXAMPLES, EXPORT, MODEL, REPORT, SAMPLE, SCHEDULE,
-    SFT, TASKS, TRAIN,
+    BASE, COMPLETIONS, CONFIG, DOCTOR, EVAL, EXAMPLES, EXPORT, INSPECT, MODEL, REPORT, SAMPLE,
+    SCHEDULE, SFT, TASKS, TRAIN,
 };
 use crate::commands::chat::ChatArgs;
 use crate::commands::model::ModelArgs;
@@ -34,7 +34,8 @@ pub(crate) enum Command {
     /// Measure accuracy by level on held-out problems
     #[command(after_help = EVAL)]
     Eval(EvalArgs),
-    /// Page through the samples of a run: e2h inspect runs/NAME --level 2 --outcome wrong
+    /// Page through the samples of a run
+    #[command(after_help = INSPECT)]
     Inspect(InspectArgs),
     /// Show completions of a policy
     #[command(after_help = SAMPLE)]

@@ -312,10 +312,13 @@ impl Config {
         let schedules = Kind::ALL
             .into_iter()
             .map(|kind| Self { schedule: schedule_example(kind), ..Self::default() });
-        let filters = filter_examples().map(|filter| {
-            let filter = Some(filter);
-            let schedule = ScheduleConfig { filter, ..ScheduleConfig::default() };
-            Self { schedule, ..Self::default() }
+        // Any kind of schedule can have any filter.
+        let filters = Kind::ALL.into_iter().flat_map(|kind| {
+            filter_examples().map(|filter| {
+                let filter = Some(filter);
+                let schedule = ScheduleConfig { filter, ..schedule_example(kind) };
+                Self { schedule, ..Self::default() }
+            })
         });
         let lora = Some(LoraConfig::default());
         let model = ModelSection { lora, ..ModelSection::default() };

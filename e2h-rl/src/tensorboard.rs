@@ -185,7 +185,7 @@ mod tests {
         assert!(records[0].ends_with(b"brain.Event:2"));
         // Step 300 is the varint ac 02; the value's tag and its float follow.
         assert_eq!(records[1][9..12], [0x10, 0xac, 0x02]);
-        assert!(records[1].windows(11).any(|part| part == b"reward"));
+        assert!(records[1].windows(6).any(|part| part == b"reward"));
         assert!(records[1].ends_with(&0.5_f32.to_le_bytes()));
     }
 }

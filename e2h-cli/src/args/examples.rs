@@ -35,6 +35,12 @@ Examples:
   e2h sample runs/countdown-gaussian-0 --level 2     three greedy completions
   e2h sample --task blocksworld -n 5 --temperature 1  five draws of the base";
 
+/// Below `e2h inspect --help`.
+pub(super) const INSPECT: &str = "\
+Examples:
+  e2h inspect runs/a --level 2 --outcome wrong   what was wrong at a level
+  e2h inspect runs/a --grep left --json          the samples that hold a text, for a script";
+
 /// Below `e2h report --help`.
 pub(super) const REPORT: &str = "\
 Examples:

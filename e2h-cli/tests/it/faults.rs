@@ -51,7 +51,7 @@ fn a_run_told_to_go_on_waits_for_room_and_writes_everything() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let set = ["--set", "run.on_write_error=go_on"];
     succeeds(&mut train(folder.path(), "whole", &set));
-    let (code, stderr) = end(&mut limited(&train(folder.path(), "run", &set), 24));
+    let (code, stderr) = end(&mut limited(&train(folder.path(), "run", &set), 16));
     // There never is room, so in the end it fails, but it made all its steps.
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("the run goes on and keeps its lines in memory"), "{stderr}");

@@ -46,7 +46,7 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("train --resume taken", 2, "it has no config.toml");
     check("report taken", 2, "taken is not a run folder");
     check("eval nowhere", 2, "there is no folder nowhere");
-    check("eval taken", 2, "taken is neither a run nor a checkpoint");
+    check("eval taken", 2, "taken is neither a run nor a model folder");
     check("sample --level 9", 2, "has levels 0 to 4, not 9");
     check("sample --temperature=-1", 2, "--temperature is -1");
     check("schedule show --schedule linnear", 2, "linnear");

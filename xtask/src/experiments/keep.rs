@@ -157,7 +157,7 @@ mod tests {
 {"step":1,"reward":0.75,"schedule/level_1/prompts":1,"reward/level_1/mean":0.0}
 {"step":2,"reward":0.123456789,"schedule/level_1/prompts":0}
 "#;
-        let expected = r#"{"reward/level_1/mean":0.75,"reward":0.5,"schedule/level_1/prompts":2.0,"step":1}
+        let expected = r#"{"reward":0.5,"reward/level_1/mean":0.75,"schedule/level_1/prompts":2.0,"step":1}
 {"reward":0.12346,"schedule/level_1/prompts":0.0,"step":2}
 "#;
         assert_eq!(thin(metrics, 2).expect("thinned"), expected);
