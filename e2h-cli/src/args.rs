@@ -387,7 +387,7 @@ pub(crate) struct ScheduleSize {
 /// `e2h schedule plot`
 #[derive(Debug, clap::Args)]
 pub(crate) struct SchedulePlotArgs {
-    /// KIND, KIND:key=value,key=value, a TOML file with a [schedule] table, or a run folder (what it did)
+    /// KIND, KIND:key=value,key=value, a TOML file with a table `schedule`, or a run folder (what it did)
     #[arg(value_name = "SCHEDULE", default_value = "gaussian")]
     pub schedule: String,
     #[command(flatten)]
@@ -400,7 +400,7 @@ pub(crate) struct SchedulePlotArgs {
 /// `e2h schedule compare`
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScheduleCompareArgs {
-    /// Each one KIND, KIND:key=value,key=value, a TOML file with a [schedule] table, or a run folder
+    /// Each one KIND, KIND:key=value,key=value, a TOML file with a table `schedule`, or a run folder
     #[arg(value_name = "SCHEDULE", required = true)]
     pub schedules: Vec<String>,
     #[command(flatten)]
