@@ -3,7 +3,9 @@
 mod evaluate;
 mod faults;
 mod golden;
+mod guide;
 mod models;
+mod page;
 mod resume;
 mod run;
 mod tiny;

@@ -33,3 +33,9 @@ pub(crate) fn ok(folder: &Path, args: &[&str]) -> String {
     assert_eq!(finished.code, Some(0), "{args:?}: {}", finished.stderr);
     finished.stdout
 }
+
+/// Says why a test has nothing to do here.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
