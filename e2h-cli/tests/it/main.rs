@@ -5,7 +5,6 @@ mod faults;
 mod golden;
 mod guide;
 mod models;
-mod page;
 mod resume;
 mod run;
 mod tiny;
