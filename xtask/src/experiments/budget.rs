@@ -46,7 +46,6 @@ pub(super) struct Ratios {
 pub(super) fn ratios(budget: &Budget, runs: &[(&Cell, Summary)]) -> Result<Vec<Ratios>> {
     let mut all = Vec::new();
     let mut tasks: Vec<&str> = runs.iter().map(|(cell, _)| cell.task.as_str()).collect();
-    tasks.dedup();
     tasks.sort_unstable();
     tasks.dedup();
     for task in tasks {
