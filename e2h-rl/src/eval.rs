@@ -69,6 +69,12 @@ impl Default for EvalConfig {
 }
 
 impl EvalConfig {
+    /// The same evaluation without samples: greedy answers alone.
+    #[must_use]
+    pub fn greedy(&self) -> Self {
+        Self { n_samples: 0, majority: false, ..self.clone() }
+    }
+
     /// Every setting that is out of range; empty when all is well.
     pub fn validate(&self) -> Vec<e2h_core::Error> {
         let mut problems = Vec::new();

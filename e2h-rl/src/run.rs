@@ -47,6 +47,8 @@ pub struct RunConfig {
     pub best_metric: String,
     /// Steps between evaluations; before the first and after the last step there always is one. 0 = only those.
     pub eval_every: u64,
+    /// Which evaluations draw the `eval.n_samples` samples a problem, and not greedy answers alone.
+    pub sampled_evals: SampledEvals,
     /// Steps between samples in `samples.jsonl`; 0 = none.
     pub sample_every: u64,
     /// What happens when the disk is full.
@@ -60,6 +62,7 @@ impl Default for RunConfig {
             keep_last: 2,
             best_metric: "train_mean".to_owned(),
             eval_every: 0,
+            sampled_evals: SampledEvals::All,
             sample_every: 10,
             on_write_error: OnWriteError::Stop,
         }
@@ -81,9 +84,23 @@ impl RunConfig {
             Ok(EvalMetric::PassAtK(k)) if eval.n_samples == 0 || !eval.k.contains(&k) => {
                 out_of_range(format!("a k of eval.k, {:?}, with eval.n_samples over 0", eval.k))
             }
+            Ok(EvalMetric::PassAtK(_)) if self.sampled_evals == SampledEvals::Last => {
+                out_of_range("a greedy metric while run.sampled_evals is `last`".to_owned())
+            }
             Ok(_) => Vec::new(),
         }
     }
+}
+
+/// Which evaluations of a run draw samples beside the greedy answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SampledEvals {
+    /// Each of them.
+    #[default]
+    All,
+    /// The one after the last step alone: with many evaluations on the way, samples would cost more than training.
+    Last,
 }
 
 /// The best evaluation of a run so far: `checkpoints/best.json`.
@@ -357,11 +374,15 @@ impl Session<'_> {
         fault::pass("evaluate", step);
         let (task, sampling) = (trainer.task, &trainer.config.sampling);
         let (policy, run) = (&mut trainer.policy, self.run);
-        let per_problem = 1 + run.eval.n_samples;
+        let eval = match run.config.sampled_evals {
+            SampledEvals::Last if step < trainer.config.steps => run.eval.greedy(),
+            SampledEvals::All | SampledEvals::Last => run.eval.clone(),
+        };
+        let per_problem = 1 + eval.n_samples;
         let total = run.held_out.iter().map(|rows| rows.len() * per_problem).sum();
         let (mut done, observer) = (0, &mut *self.observer);
         observer.evaluating(done, total);
-        let (report, rows) = evaluate_rows(policy, task, run.held_out, sampling, run.eval, |n| {
+        let (report, rows) = evaluate_rows(policy, task, run.held_out, sampling, &eval, |n| {
             done += n;
             observer.evaluating(done, total);
         })?;

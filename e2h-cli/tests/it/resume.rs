@@ -119,3 +119,22 @@ fn the_best_checkpoint_outlives_the_rotation() {
     let kept = kept.filter(|entry| entry.path().is_dir()).count();
     assert_eq!(kept, if step == 6 { 1 } else { 2 });
 }
+
+#[test]
+fn samples_may_be_left_to_the_last_evaluation() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    succeeds(&mut train(folder.path(), "all", &[]));
+    succeeds(&mut train(folder.path(), "last", &["--set", "run.sampled_evals=\"last\""]));
+    let evals = |name: &str| lines(&folder.path().join(name).join("eval.jsonl"));
+    let (all, last) = (evals("all"), evals("last"));
+    let sampled = |eval: &serde_json::Value| {
+        eval["levels"]
+            .as_array()
+            .expect("levels")
+            .iter()
+            .all(|level| level["pass_at_k"] != serde_json::json!([]))
+    };
+    assert_eq!(all.iter().map(sampled).collect::<Vec<_>>(), [true, true, true]);
+    assert_eq!(last.iter().map(sampled).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(all[2], last[2]);
+}
