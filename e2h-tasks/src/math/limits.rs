@@ -19,6 +19,8 @@ pub(crate) const MAX_DEPTH: u32 = 96;
 pub(crate) const MAX_MARKS: u32 = 24;
 /// The longest text that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 16_384;
+/// The longest text whose white space and marks at both ends are stripped, in bytes.
+pub(crate) const MAX_RAW_BYTES: usize = 1 << 18;
 /// The largest exact number, in bits.
 pub(crate) const MAX_BITS: u64 = 20_000;
 
