@@ -299,10 +299,13 @@ pub(crate) enum TasksCommand {
         /// Root of all random streams
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Change the task, for example --set max_number=50 or --set left_fold=true
+        #[arg(long = "set", short = 's', value_name = "KEY=VALUE")]
+        sets: Vec<String>,
     },
     /// Judge answers or completions: JSONL from a file or stdin, one verdict a line (docs/verifiers.md)
     Score(ScoreArgs),
-    /// Solve rows, or one set of numbers: e2h tasks solve --numbers 3,3,7,7 --target 24
+    /// Solve rows, or one set of numbers: e2h tasks solve countdown --numbers 3,3,7,7 --target 24
     Solve(SolveArgs),
     /// Give rows levels by how often a policy solves them
     Label(LabelArgs),
@@ -315,17 +318,25 @@ pub(crate) enum TasksCommand {
         /// Root of all random streams
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Change the task, for example --set max_blocks=8
+        #[arg(long = "set", short = 's', value_name = "KEY=VALUE")]
+        sets: Vec<String>,
     },
 }
 
 /// `e2h tasks score`
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScoreArgs {
-    /// A JSONL file; stdin without it
-    pub file: Option<PathBuf>,
+    /// JSONL files, one after the other; stdin without any, or with -.
+    /// The name of a task may stand first, in place of --task
+    #[arg(value_name = "ROWS")]
+    pub files: Vec<String>,
     /// The task of rows that do not name one: countdown, blocksworld, math, gsm8k, aqua, format, ...
     #[arg(long)]
     pub task: Option<String>,
+    /// Change that task, for example --set operators=["+","-"]
+    #[arg(long = "set", short = 's', value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
     /// Answer a bad line with the outcome unverifiable, so that lines in and out match
     #[arg(long)]
     pub answer_bad_lines: bool,

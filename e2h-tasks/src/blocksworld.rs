@@ -34,6 +34,7 @@ use e2h_core::{
     Error, LegalPlay, Level, LevelSpec, Outcome, Play, PlayConfig, Problem, Prompt, PromptStyle,
     Result, RewardPart, Score, Split, Stream, Task,
 };
+use serde_json::Value;
 
 pub use config::BlocksworldConfig;
 pub use names::NameSet;
@@ -41,16 +42,19 @@ pub use names::NameSet;
 use crate::format;
 use planner::Search;
 use state::{Action, Fact, State};
-use text::BadLine;
+use text::{BadLine, Names};
 
 /// The name under which Blocksworld rows are filed.
 pub const NAME: &str = "blocksworld";
 
-/// Longest answer that is read, in bytes.
+/// Longest answer that is read, and longest question, goal and plan of a row, in bytes.
 pub const MAX_BYTES: usize = 1 << 18;
 
-/// States that the verifier may expand to find the length of a shortest plan.
+/// States that may be expanded to find a shortest plan.
 const MAX_EXPANDED: usize = 100_000;
+
+/// States that the verifier may expand to find the length of a shortest plan: some milliseconds.
+const MAX_EXPANDED_TO_JUDGE: usize = 4_000;
 
 /// The Blocksworld task.
 #[derive(Clone, Debug)]
@@ -68,6 +72,21 @@ pub struct Instance {
     pub start: State,
     /// The facts to bring about.
     pub goal: Vec<Fact>,
+}
+
+/// A row as it is read to judge an answer: the names are borrowed from its question.
+struct Asked<'a> {
+    names: Names<'a>,
+    start: State,
+    goal: Vec<Fact>,
+}
+
+/// What judging finds.
+struct Judged {
+    correct: f64,
+    efficiency: f64,
+    outcome: Outcome,
+    reason: &'static str,
 }
 
 /// Why a plan is wrong.
@@ -119,24 +138,35 @@ impl Blocksworld {
     /// [`MalformedProblem`](Error::MalformedProblem) when `question` is no possible state or `answer` no list of
     /// facts about its blocks.
     pub fn instance(problem: &Problem) -> Result<Instance> {
+        let Asked { names, start, goal } = Self::read(problem)?;
+        let names = names.list().iter().map(|&name| name.to_owned()).collect();
+        Ok(Instance { names, start, goal })
+    }
+
+    /// Reads a row, copying nothing of its texts.
+    fn read(problem: &Problem) -> Result<Asked<'_>> {
         let malformed =
             |field, problem| Error::MalformedProblem { task: NAME.to_owned(), field, problem };
-        let no_text = |field| malformed(field, "is not a text".to_owned());
-        let question = problem.question.as_str().ok_or_else(|| no_text("question"))?;
-        let answer = problem.answer.as_str().ok_or_else(|| no_text("answer"))?;
+        let text_of = |field, value| match Value::as_str(value) {
+            Some(text) if text.len() <= MAX_BYTES => Ok(text),
+            Some(_) => Err(malformed(field, format!("is longer than {MAX_BYTES} bytes"))),
+            None => Err(malformed(field, "is not a text".to_owned())),
+        };
+        let question = text_of("question", &problem.question)?;
+        let answer = text_of("answer", &problem.answer)?;
         let (names, start) =
             text::read_state(question).map_err(|problem| malformed("question", problem))?;
         let goal =
             text::read_goal(answer, &names).map_err(|problem| malformed("answer", problem))?;
-        Ok(Instance { names, start, goal })
+        Ok(Asked { names, start, goal })
     }
 
     /// Reads a plan in the task's style and plays it; its length when it is right.
-    fn run(&self, instance: &Instance, answer: &str) -> std::result::Result<usize, Fault> {
+    fn run(&self, asked: &Asked<'_>, answer: &str) -> std::result::Result<usize, Fault> {
         if answer.len() > MAX_BYTES {
             return Err(Fault::TooLong);
         }
-        let Instance { names, start, goal } = instance;
+        let Asked { names, start, goal } = asked;
         let (mut state, mut length) = (*start, 0);
         let mut play = |action: Action| {
             length += 1;
@@ -163,43 +193,48 @@ impl Blocksworld {
         }
     }
 
-    /// The length to measure plans by: that of the row's plan, or of a shortest one.
-    fn reference_length(problem: &Problem, instance: &Instance) -> usize {
+    /// The length to measure a right plan of `length` actions by: that of the row's plan, or of a shortest one.
+    fn reference_length(problem: &Problem, asked: &Asked<'_>, length: usize) -> usize {
         let given = problem
             .solution
             .as_ref()
             .and_then(|solution| solution.as_str())
+            .filter(|plan| plan.len() <= MAX_BYTES)
             .map(|plan| plan.split(['\n', ';']).filter(|step| !step.trim().is_empty()).count());
-        given.filter(|&length| length > 0).unwrap_or_else(|| {
-            match planner::shortest_plan(&instance.start, &instance.goal, usize::MAX, MAX_EXPANDED)
-            {
+        given.filter(|&given| given > 0).unwrap_or_else(|| {
+            // Only a shorter plan makes a difference.
+            let most = length.saturating_sub(1);
+            match planner::shortest_plan(&asked.start, &asked.goal, most, MAX_EXPANDED_TO_JUDGE) {
                 Search::Plan(plan) => plan.len(),
                 Search::OutOfWork { at_least } => at_least,
-                Search::NoPlan => 0,
+                Search::NoPlan => length,
             }
         })
     }
 
-    /// The parts of a verdict: whether the plan is right, and how short it is.
-    fn judge(
-        &self,
-        problem: &Problem,
-        answer: &str,
-    ) -> Result<(Vec<RewardPart>, Outcome, &'static str)> {
-        let instance = Self::instance(problem)?;
-        let (correct, efficiency, outcome, reason) = match self.run(&instance, answer) {
+    /// Whether the plan is right, and how short it is.
+    fn judge(&self, problem: &Problem, answer: &str) -> Result<Judged> {
+        let asked = Self::read(problem)?;
+        Ok(match self.run(&asked, answer) {
             Ok(length) => {
-                let reference = Self::reference_length(problem, &instance);
+                let reference = Self::reference_length(problem, &asked, length);
                 let efficiency = (reference as f64 / length as f64).min(1.0);
-                (1.0, efficiency, Outcome::Correct, "the goal holds")
+                let (outcome, reason) = (Outcome::Correct, "the goal holds");
+                Judged { correct: 1.0, efficiency, outcome, reason }
             }
-            Err(fault) => (0.0, 0.0, Outcome::Wrong, fault.reason()),
-        };
-        let parts = vec![
+            Err(fault) => {
+                let (outcome, reason) = (Outcome::Wrong, fault.reason());
+                Judged { correct: 0.0, efficiency: 0.0, outcome, reason }
+            }
+        })
+    }
+
+    /// The parts of the reward for the answer alone.
+    fn parts(&self, correct: f64, efficiency: f64) -> [RewardPart; 2] {
+        [
             RewardPart::new("correct", correct, self.config.correct_weight),
             RewardPart::new("efficiency", efficiency, self.config.efficiency_weight),
-        ];
-        Ok((parts, outcome, reason))
+        ]
     }
 
     /// A shortest plan of a row by a search of bounded work, and its text in the task's style.
@@ -274,22 +309,20 @@ impl Task for Blocksworld {
     }
 
     fn score(&self, problem: &Problem, completion: &str) -> Score {
-        let format = |value| RewardPart::new("format", value, self.config.format_weight);
+        let parts = |format, correct, efficiency| {
+            let format = RewardPart::new("format", format, self.config.format_weight);
+            let [correct, efficiency] = self.parts(correct, efficiency);
+            vec![format, correct, efficiency]
+        };
         let answer = match format::answer(completion) {
             Ok(answer) => answer,
             Err(fault) => {
-                let parts = vec![
-                    format(0.0),
-                    RewardPart::new("correct", 0.0, self.config.correct_weight),
-                    RewardPart::new("efficiency", 0.0, self.config.efficiency_weight),
-                ];
-                return Score::new(parts, Outcome::BadFormat, fault.reason());
+                return Score::new(parts(0.0, 0.0, 0.0), Outcome::BadFormat, fault.reason());
             }
         };
         match self.judge(problem, answer) {
-            Ok((mut parts, outcome, reason)) => {
-                parts.insert(0, format(1.0));
-                Score::new(parts, outcome, reason)
+            Ok(Judged { correct, efficiency, outcome, reason }) => {
+                Score::new(parts(1.0, correct, efficiency), outcome, reason)
             }
             Err(error) => Score::unverifiable(error.to_string()),
         }
@@ -297,16 +330,18 @@ impl Task for Blocksworld {
 
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         match self.judge(problem, answer) {
-            Ok((parts, outcome, reason)) => Score::new(parts, outcome, reason),
+            Ok(Judged { correct, efficiency, outcome, reason }) => {
+                Score::new(self.parts(correct, efficiency).into(), outcome, reason)
+            }
             Err(error) => Score::unverifiable(error.to_string()),
         }
     }
 
     fn explain(&self, problem: &Problem, answer: &str) -> Vec<String> {
-        let Ok(instance) = Self::instance(problem) else { return Vec::new() };
-        match self.run(&instance, answer) {
+        let Ok(asked) = Self::read(problem) else { return Vec::new() };
+        match self.run(&asked, answer) {
             Ok(length) => {
-                let reference = Self::reference_length(problem, &instance);
+                let reference = Self::reference_length(problem, &asked, length);
                 vec![format!("{length} actions, measured against {reference}")]
             }
             Err(fault) => vec![format!("the plan fails: {}", fault.reason())],

@@ -79,6 +79,10 @@ pub fn answer(completion: &str) -> Result<&str, FormatFault> {
         let start = from + offset;
         let rest = &completion[start..];
         from = start + 1;
+        // Most signs are no tags; their next character tells.
+        if !matches!(rest.as_bytes().get(1), Some(b'/' | b'a' | b't')) {
+            continue;
+        }
         if n_found < TAGS.len() && rest.starts_with(TAGS[n_found]) {
             from = start + TAGS[n_found].len();
             found[n_found] = (start, from);

@@ -67,7 +67,7 @@ pub use task::{AquaTask, Gsm8kTask, MathTask, RowsConfig};
 
 use ast::Node;
 use compare::Context;
-use limits::{Fuel, MAX_BYTES, Res, Stop};
+use limits::{Fuel, MAX_BYTES, MAX_RAW_BYTES, Res, Stop};
 use numerals::Comma;
 
 /// Whether two answers are the same.
@@ -126,6 +126,10 @@ pub fn grade(gold: &str, pred: &str) -> Verdict {
 
 /// Grades the answer text `pred` against the answer text `gold`.
 pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
+    // A text of any length is refused at once; one of white space alone would be scanned to its end.
+    if gold.len().max(pred.len()) > MAX_RAW_BYTES {
+        return too_long(gold, pred);
+    }
     let (gold, pred) = (strip(gold), strip(pred));
     if gold.is_empty() {
         return Verdict::new(Outcome::Unverifiable, "there is no gold answer");
@@ -134,11 +138,7 @@ pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
         return Verdict::new(Outcome::Different, "there is no answer");
     }
     if gold.len() > MAX_BYTES || pred.len() > MAX_BYTES {
-        return if gold == pred {
-            Verdict::new(Outcome::Equal, "the same text")
-        } else {
-            Verdict::new(Outcome::Unverifiable, "an answer is too long to be read")
-        };
+        return too_long(gold, pred);
     }
     if text::form_key(gold) == text::form_key(pred) {
         return Verdict::new(Outcome::Equal, "the same form");
@@ -158,6 +158,14 @@ pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
         }
     }
     first
+}
+
+/// The verdict on texts that are not read.
+fn too_long(gold: &str, pred: &str) -> Verdict {
+    match gold == pred {
+        true => Verdict::new(Outcome::Equal, "the same text"),
+        false => Verdict::new(Outcome::Unverifiable, "an answer is too long to be read"),
+    }
 }
 
 /// Grades whole texts: the final answer is looked for in both.

@@ -61,7 +61,11 @@ Examples:
   e2h tasks list
   e2h tasks show countdown                         one problem of each level
   e2h tasks gen blocksworld --level 2 -n 100       problems as JSONL
-  e2h tasks score answers.jsonl --task countdown   a verdict for each row";
+  e2h tasks gen countdown -s max_number=20         the same with another range of numbers
+  e2h tasks score countdown answers.jsonl          a verdict for each row
+  e2h tasks solve countdown --numbers 3,3,7,7 --target 24
+  e2h tasks stats train.jsonl --test test.jsonl    levels, duplicates, overlap
+  e2h tasks label gsm8k rows.jsonl --model DIR --out labelled.jsonl";
 
 /// Below `e2h schedule --help`.
 pub(super) const SCHEDULE: &str = "\

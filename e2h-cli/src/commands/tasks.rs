@@ -25,14 +25,14 @@ use crate::progress::{out, say};
 pub(crate) fn run(args: &TasksArgs) -> Outcome {
     match &args.command {
         TasksCommand::List { json } => list(*json),
-        TasksCommand::Gen { task, level, n, split, seed } => {
-            generate(task, *level, *n, *split, RootSeed(*seed))
+        TasksCommand::Gen { task, level, n, split, seed, sets } => {
+            generate(&*generated(task, sets)?, *level, *n, *split, RootSeed(*seed))
         }
         TasksCommand::Score(args) => score(args),
         TasksCommand::Solve(args) => solve::run(args),
         TasksCommand::Label(args) => label::run(args),
         TasksCommand::Stats(args) => stats::run(args),
-        TasksCommand::Show { task, seed } => show(task, RootSeed(*seed)),
+        TasksCommand::Show { task, seed, sets } => show(&*generated(task, sets)?, RootSeed(*seed)),
     }
 }
 
@@ -42,17 +42,40 @@ pub(crate) fn first_problem(problems: Vec<Error>) -> Failure {
     problems.iter().fold(failure, |failure, problem| failure.detail(problem.to_string()))
 }
 
-fn named(name: &str) -> Outcome<Box<dyn Task>> {
-    registry::task(name).map_err(|error| {
+/// The configuration of a preset, changed by texts like `max_number=50`.
+fn configured(name: &str, sets: &[String]) -> Outcome<TaskConfig> {
+    let preset = TaskConfig::named(name).map_err(|error| {
         Failure::usage(error).hint("`e2h tasks list` shows the tasks and their levels")
+    })?;
+    if sets.is_empty() {
+        return Ok(preset);
+    }
+    let mut table = serde_json::Map::from_iter([("kind".to_owned(), name.into())]);
+    for set in sets {
+        let (key, value) = set.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("--set {set} has no value")).hint("write --set KEY=VALUE")
+        })?;
+        // What is no TOML value is a text.
+        let value = value.trim().parse().unwrap_or_else(|_| toml::Value::String(value.to_owned()));
+        let value = serde_json::to_value(value).map_err(Failure::usage)?;
+        table.insert(key.trim().to_owned(), value);
+    }
+    serde_json::from_value(Value::Object(table)).map_err(|error| {
+        Failure::usage(format!("--set: {error}"))
+            .hint("`e2h config show --task NAME` prints the keys of [task] with their values")
     })
 }
 
+/// The task of a name, changed by `sets`.
+fn named(name: &str, sets: &[String]) -> Outcome<Box<dyn Task>> {
+    configured(name, sets)?.task().map_err(first_problem)
+}
+
 /// A task whose problems are generated.
-fn generated(name: &str) -> Outcome<Box<dyn Task>> {
-    let task = named(name)?;
-    match TaskConfig::named(name).is_ok_and(|config| config.generates()) {
-        true => Ok(task),
+fn generated(name: &str, sets: &[String]) -> Outcome<Box<dyn Task>> {
+    let config = configured(name, sets)?;
+    match config.generates() {
+        true => config.task().map_err(first_problem),
         false => Err(Failure::usage(format!("the problems of {name} come from files")).hint(
             "`e2h tasks stats FILE --task NAME` looks at rows; math-gen makes problems alike",
         )),
@@ -62,7 +85,7 @@ fn generated(name: &str) -> Outcome<Box<dyn Task>> {
 fn list(as_json: bool) -> Outcome {
     let mut rows = Vec::new();
     for name in registry::task_names() {
-        let task = named(name)?;
+        let task = named(name, &[])?;
         let levels: Vec<Value> = task
             .levels()
             .iter()
@@ -85,8 +108,13 @@ fn list(as_json: bool) -> Outcome {
     Ok(())
 }
 
-fn generate(name: &str, level: Option<u16>, n: u64, split: SplitArg, seed: RootSeed) -> Outcome {
-    let task = generated(name)?;
+fn generate(
+    task: &dyn Task,
+    level: Option<u16>,
+    n: u64,
+    split: SplitArg,
+    seed: RootSeed,
+) -> Outcome {
     let split = match split {
         SplitArg::Train => Split::Train,
         SplitArg::Test => Split::Test,
@@ -109,8 +137,7 @@ fn generate(name: &str, level: Option<u16>, n: u64, split: SplitArg, seed: RootS
     Ok(())
 }
 
-fn show(name: &str, seed: RootSeed) -> Outcome {
-    let task = generated(name)?;
+fn show(task: &dyn Task, seed: RootSeed) -> Outcome {
     for (level, spec) in task.levels().iter().enumerate() {
         let mut rng = seed.stream("show", &[level as u64]);
         let problem =
@@ -128,37 +155,55 @@ fn show(name: &str, seed: RootSeed) -> Outcome {
     Ok(())
 }
 
-/// Verdicts on a stream of rows; goes on past bad lines and fails at the end if there were any.
+/// Verdicts on streams of rows; goes on past bad lines and fails at the end if there were any.
 fn score(args: &ScoreArgs) -> Outcome {
-    let scorer = match &args.task {
-        Some(name) => Scorer::named(name)
+    let (task, files) = rows::task_and_files(args.task.as_deref(), &args.files);
+    let scorer = match (task, &args.sets[..]) {
+        (Some(name), []) => Scorer::named(name)
             .map_err(|error| Failure::usage(error).hint("`e2h tasks list` shows the tasks"))?,
-        None => Scorer::new(),
+        (Some(name), sets) => Scorer::with_task(named(name, sets)?),
+        (None, []) => Scorer::new(),
+        (None, _) => {
+            return Err(Failure::usage("--set changes the task of --task, and there is none")
+                .hint("e2h tasks score countdown rows.jsonl --set operators='[\"+\",\"-\"]'"));
+        }
     };
     let scorer = scorer.explaining(args.explain);
     let options =
         ScoreOptions { answer_bad_lines: args.answer_bad_lines, ..ScoreOptions::default() };
-    let on_bad = |bad: &BadLine| say(&format!("line {}: {}", bad.line, bad.problem));
-    let stdout = BufWriter::new(std::io::stdout().lock());
-    let counts = match &args.file {
-        Some(path) => {
-            let file = File::open(path).map_err(|error| {
-                Failure::usage(format!("cannot read {}: {error}", path.display()))
-                    .hint("give a JSONL file, or pipe the rows in")
-            })?;
-            score_stream(&scorer, options, BufReader::with_capacity(1 << 20, file), stdout, on_bad)
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let (mut n_bad, mut n_lines) = (0, 0);
+    let files = if rows::is_stdin(files) { &[] } else { files };
+    for index in 0..files.len().max(1) {
+        let name = files.get(index);
+        let on_bad = |bad: &BadLine| match name.filter(|_| files.len() > 1) {
+            Some(name) => say(&format!("{name}, line {}: {}", bad.line, bad.problem)),
+            None => say(&format!("line {}: {}", bad.line, bad.problem)),
+        };
+        let counts = match name {
+            Some(name) => {
+                let file = File::open(rows::file_of(name)).map_err(|error| {
+                    Failure::usage(format!("cannot read {name}: {error}"))
+                        .hint("give a JSONL file, or pipe the rows in")
+                })?;
+                let input = BufReader::with_capacity(1 << 20, file);
+                score_stream(&scorer, options, input, &mut stdout, on_bad)
+            }
+            None => {
+                rows::say_if_typed();
+                score_stream(&scorer, options, std::io::stdin().lock(), &mut stdout, on_bad)
+            }
+        };
+        match counts {
+            Ok(counts) => (n_bad, n_lines) = (n_bad + counts.n_bad, n_lines + counts.n_lines),
+            // The reader of our output has gone, and wants no more.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(Failure::run(format!("cannot score: {error}"))),
         }
-        None => score_stream(&scorer, options, std::io::stdin().lock(), stdout, on_bad),
-    };
-    let counts = match counts {
-        Ok(counts) => counts,
-        // The reader of our output has gone, and wants no more.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-        Err(error) => return Err(Failure::run(format!("cannot score: {error}"))),
-    };
-    match counts.n_bad {
+    }
+    match n_bad {
         0 => Ok(()),
-        n => Err(Failure::run(format!("{n} of {} lines could not be judged", counts.n_lines))
+        n => Err(Failure::run(format!("{n} of {n_lines} lines could not be judged"))
             .hint("docs/verifiers.md has the fields of every task")),
     }
 }

@@ -6,7 +6,7 @@
 //! `unstack x y`. Names are written in lower case, with `_` for a space.
 
 use super::state::{Action, Block, Fact, State};
-use super::text::{BadLine, find};
+use super::text::{BadLine, Names};
 
 /// The words that are no names.
 pub(super) const WORDS: [&str; 16] = [
@@ -70,13 +70,13 @@ pub(super) fn write_plan(plan: &[Action], names: &[String]) -> String {
 }
 
 /// Reads one action between semicolons.
-pub(super) fn read_action(text: &str, names: &[String]) -> Result<Action, BadLine> {
+pub(super) fn read_action(text: &str, names: &Names<'_>) -> Result<Action, BadLine> {
     let mut words = text.split_whitespace();
     let verb = words.next().ok_or(BadLine::NotAnAction)?;
     let mut block = || {
         let word = words.next().ok_or(BadLine::NotAnAction)?;
-        let spaced = word.replace('_', " ");
-        find(names, word).or_else(|| find(names, &spaced)).ok_or(BadLine::UnknownBlock)
+        let by_word = || names.find_by(|name| is_word_of(word, name));
+        names.find(word).or_else(by_word).ok_or(BadLine::UnknownBlock)
     };
     let action = match verb {
         "pick" => Action::PickUp(block()?),
@@ -88,10 +88,17 @@ pub(super) fn read_action(text: &str, names: &[String]) -> Result<Action, BadLin
     if words.next().is_some() { Err(BadLine::NotAnAction) } else { Ok(action) }
 }
 
+/// True when a word is a name with `_` for its spaces, in any case.
+fn is_word_of(word: &str, name: &str) -> bool {
+    let spaced = word.bytes().map(|byte| if byte == b'_' { b' ' } else { byte });
+    word.len() == name.len() && spaced.zip(name.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::blocksworld::state::Place;
+    use crate::blocksworld::text::read_state;
 
     fn names() -> Vec<String> {
         ["A", "b", "light blue", "D"].map(str::to_owned).to_vec()
@@ -110,14 +117,18 @@ mod tests {
 
     #[test]
     fn actions_read_back_as_they_were_written() {
+        let text = "the A block is on the table, the b block is on the table, the light blue block is on the table \
+                    and the D block is on the table";
+        let (known, _) = read_state(text).expect("a state");
+        assert_eq!(known.list(), names());
         for action in
             [Action::PickUp(0), Action::PutDown(2), Action::Stack(2, 3), Action::Unstack(0, 1)]
         {
-            assert_eq!(read_action(&write_action(action, &names()), &names()), Ok(action));
+            assert_eq!(read_action(&write_action(action, &names()), &known), Ok(action));
         }
-        assert_eq!(read_action("pick z", &names()), Err(BadLine::UnknownBlock));
+        assert_eq!(read_action("pick z", &known), Err(BadLine::UnknownBlock));
         for text in ["", " ", "pick", "pick a b", "pick up a", "stack a", "Pick a"] {
-            assert!(read_action(text, &names()).is_err(), "{text:?}");
+            assert!(read_action(text, &known).is_err(), "{text:?}");
         }
     }
 }

@@ -9,7 +9,8 @@
 //! - The heuristic never exceeds the length of a shortest plan, so the first plan taken from the queue is shortest.
 //! - Work is bounded by the number of expanded states; of equal estimates the youngest goes first, so the plan is always the same.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::state::{Action, Block, Fact, Place, State};
 
@@ -27,6 +28,58 @@ pub enum Search {
     },
 }
 
+/// The best known way to each state, by the state's key: its length and its last action.
+type Reached = HashMap<u128, (usize, Option<Action>), BuildHasherDefault<KeyHasher>>;
+
+/// Hashes the key of a state by two multiplications.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u128(u128::from(byte)));
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        let (high, low) = ((key >> 64) as u64, key as u64);
+        let mixed = self.0 ^ low ^ high.wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
+        self.0 = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// States to be expanded, by estimated total length; within one length last in, first out.
+#[derive(Default)]
+struct Open {
+    by_total: Vec<Vec<(State, usize)>>,
+    /// No shorter total has a state.
+    least: usize,
+}
+
+impl Open {
+    fn push(&mut self, total: usize, state: State, length: usize) {
+        if self.by_total.len() <= total {
+            self.by_total.resize_with(total + 1, Vec::new);
+        }
+        self.by_total[total].push((state, length));
+        self.least = self.least.min(total);
+    }
+
+    /// A state of least total, with that total and its length.
+    fn pop(&mut self) -> Option<(usize, State, usize)> {
+        loop {
+            let bucket = self.by_total.get_mut(self.least)?;
+            match bucket.pop() {
+                Some((state, length)) => return Some((self.least, state, length)),
+                None => self.least += 1,
+            }
+        }
+    }
+}
+
 /// Searches a shortest plan of at most `max_len` actions that makes all facts of `goal` hold, expanding at most
 /// `max_expanded` states.
 ///
@@ -36,18 +89,12 @@ pub fn shortest_plan(start: &State, goal: &[Fact], max_len: usize, max_expanded:
     let Some(estimate) = lower_bound(start, goal) else {
         return Search::NoPlan;
     };
-    // Open nodes by estimated total length; within one length last in, first out.
-    let mut open: BTreeMap<usize, VecDeque<(State, usize)>> = BTreeMap::new();
-    let mut reached: HashMap<u128, (usize, Option<Action>)> = HashMap::new();
+    let mut open = Open::default();
+    let mut reached = Reached::default();
     reached.insert(start.key(), (0, None));
-    open.entry(estimate).or_default().push_back((*start, 0));
+    open.push(estimate, *start, 0);
     let mut n_expanded = 0;
-    while let Some(mut bucket) = open.first_entry() {
-        let total = *bucket.key();
-        let Some((state, length)) = bucket.get_mut().pop_back() else {
-            bucket.remove();
-            continue;
-        };
+    while let Some((total, state, length)) = open.pop() {
         if total > max_len {
             return Search::NoPlan;
         }
@@ -64,21 +111,18 @@ pub fn shortest_plan(start: &State, goal: &[Fact], max_len: usize, max_expanded:
         for action in state.legal_actions() {
             let mut next = state;
             next.apply(action);
-            let better = reached.get(&next.key()).is_none_or(|&(best, _)| length + 1 < best);
+            let key = next.key();
+            let better = reached.get(&key).is_none_or(|&(best, _)| length + 1 < best);
             if better && let Some(estimate) = lower_bound(&next, goal) {
-                reached.insert(next.key(), (length + 1, Some(action)));
-                open.entry(length + 1 + estimate).or_default().push_back((next, length + 1));
+                reached.insert(key, (length + 1, Some(action)));
+                open.push(length + 1 + estimate, next, length + 1);
             }
         }
     }
     Search::NoPlan
 }
 
-fn walk_back(
-    start: &State,
-    end: State,
-    reached: &HashMap<u128, (usize, Option<Action>)>,
-) -> Vec<Action> {
+fn walk_back(start: &State, end: State, reached: &Reached) -> Vec<Action> {
     let mut plan = Vec::new();
     let mut state = end;
     while state != *start
@@ -215,6 +259,26 @@ mod tests {
             assert!(plan.into_iter().all(|action| state.apply(action)));
             assert!(goal.iter().all(|&fact| state.holds(fact)));
         }
+    }
+
+    #[test]
+    fn plans_of_twelve_actions_for_eight_blocks_take_a_few_thousand_states() {
+        let mut rng = RootSeed(6).stream("planner", &[]);
+        let (mut n_found, mut most) = (0, 0);
+        while n_found < 100 {
+            let [start, end] = [false, false].map(|holding| arrangement(8, holding, &mut rng));
+            let goal: Vec<Fact> = end.blocks().map(|x| end.position(x)).collect();
+            // The fewest expansions in powers of two that find it.
+            let found = (4..15).find_map(|log| match shortest_plan(&start, &goal, 12, 1 << log) {
+                Search::Plan(plan) if plan.len() == 12 => Some(Some(1 << log)),
+                Search::OutOfWork { .. } => None,
+                _ => Some(None),
+            });
+            if let Some(expanded) = found.expect("16,384 states decide") {
+                (n_found, most) = (n_found + 1, most.max(expanded));
+            }
+        }
+        assert!(most <= 4_096, "{most} states");
     }
 
     #[test]

@@ -8,27 +8,58 @@
 //!    `and also` between facts, and a missing fact about the hand are taken. A state must be possible.
 //! 2. `[PLAN END]` is passed over wherever it stands; the reference drops the rest of its line as well.
 
-use super::state::{Action, Block, Fact, Place, State};
+use super::state::{Action, Block, Fact, MAX_BLOCKS, Place, State};
 
 /// A state or goal that cannot be read, in words.
 pub(super) type Unread = String;
 
-/// Reads a state: the names of its blocks, in order of appearance, and the arrangement.
-pub(super) fn read_state(text: &str) -> Result<(Vec<String>, State), Unread> {
-    let mut names = Vec::new();
-    let mut facts = Vec::new();
-    for phrase in phrases(text) {
-        let fact = read_fact(phrase, |name| match find(&names, name) {
-            Some(block) => Some(block),
-            None if names.len() < super::state::MAX_BLOCKS => {
-                names.push(name.to_owned());
-                Some((names.len() - 1) as Block)
-            }
-            None => None,
-        });
-        facts.push(fact.ok_or_else(|| format!("has no fact in `{phrase}`"))?);
+/// The names of blocks in order of appearance, as they stand in a text; case does not matter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    list: [&'a str; MAX_BLOCKS],
+    n: usize,
+}
+
+impl<'a> Names<'a> {
+    fn none() -> Self {
+        Self { list: [""; MAX_BLOCKS], n: 0 }
     }
-    let mut places: Vec<Option<Place>> = vec![None; names.len()];
+
+    /// The names as a list: block `i` has the name at `i`.
+    pub(super) fn list(&self) -> &[&'a str] {
+        &self.list[..self.n]
+    }
+
+    /// The block of a name.
+    pub(super) fn find(&self, name: &str) -> Option<Block> {
+        self.find_by(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The first block whose name is as asked.
+    pub(super) fn find_by(&self, is_it: impl Fn(&str) -> bool) -> Option<Block> {
+        (0..).zip(self.list()).find(|(_, known)| is_it(known)).map(|(block, _)| block)
+    }
+
+    /// The block of a name, a new one where the name is new and there is room for it.
+    fn find_or_add(&mut self, name: &'a str) -> Option<Block> {
+        if let Some(block) = self.find(name) {
+            return Some(block);
+        }
+        *self.list.get_mut(self.n)? = name;
+        self.n += 1;
+        Block::try_from(self.n - 1).ok()
+    }
+}
+
+/// Reads a state: the names of its blocks, in order of appearance, and the arrangement.
+pub(super) fn read_state(text: &str) -> Result<(Names<'_>, State), Unread> {
+    let mut names = Names::none();
+    let mut facts = Vec::with_capacity(2 * MAX_BLOCKS);
+    for phrase in phrases(text) {
+        let fact = read_fact(phrase, |name| names.find_or_add(name));
+        facts.push(fact.ok_or_else(|| format!("has no fact in `{}`", start_of(phrase)))?);
+    }
+    let mut places: [Option<Place>; MAX_BLOCKS] = [None; MAX_BLOCKS];
     for &fact in &facts {
         let (x, place) = match fact {
             Fact::On(x, y) => (x, Place::On(y)),
@@ -37,42 +68,64 @@ pub(super) fn read_state(text: &str) -> Result<(Vec<String>, State), Unread> {
             Fact::Clear(_) | Fact::HandEmpty => continue,
         };
         if places[usize::from(x)].replace(place).is_some_and(|before| before != place) {
-            return Err(format!("puts the {} block in two places", names[usize::from(x)]));
+            return Err(format!("puts the {} block in two places", names.list[usize::from(x)]));
         }
     }
-    let lost = places.iter().position(Option::is_none);
-    if let Some(lost) = lost {
-        return Err(format!("does not say where the {} block is", names[lost]));
+    let mut known = [Place::Table; MAX_BLOCKS];
+    for (at, name) in names.list().iter().enumerate() {
+        known[at] = places[at].ok_or_else(|| format!("does not say where the {name} block is"))?;
     }
-    let places: Vec<Place> = places.into_iter().flatten().collect();
-    let state = State::new(&places).ok_or("is no possible arrangement")?;
+    let state = State::new(&known[..names.n]).ok_or("is no possible arrangement")?;
     match facts.iter().all(|&fact| state.holds(fact)) {
-        true if !names.is_empty() => Ok((names, state)),
+        true if names.n > 0 => Ok((names, state)),
         true => Err("names no block".to_owned()),
         false => Err("contradicts itself".to_owned()),
     }
 }
 
 /// Reads a goal over known blocks.
-pub(super) fn read_goal(text: &str, names: &[String]) -> Result<Vec<Fact>, Unread> {
+pub(super) fn read_goal(text: &str, names: &Names<'_>) -> Result<Vec<Fact>, Unread> {
     let fact = |phrase| {
-        read_fact(phrase, |name| find(names, name))
-            .ok_or_else(|| format!("has no fact in `{phrase}`"))
+        read_fact(phrase, |name| names.find(name))
+            .ok_or_else(|| format!("has no fact in `{}`", start_of(phrase)))
     };
     let goal: Vec<Fact> = phrases(text).map(fact).collect::<Result<_, _>>()?;
     if goal.is_empty() { Err("asks for nothing".to_owned()) } else { Ok(goal) }
 }
 
-/// The phrases of a list of facts.
+/// The beginning of a phrase, for a message.
+fn start_of(phrase: &str) -> &str {
+    phrase.char_indices().nth(80).map_or(phrase, |(at, _)| &phrase[..at])
+}
+
+/// The phrases of a list of facts: parted by commas, line feeds and `and`.
 fn phrases(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', '\n'])
-        .flat_map(|part| part.split(" and "))
-        .map(|phrase| {
-            let phrase = phrase.trim().trim_end_matches('.').trim_end();
-            let phrase = phrase.strip_prefix("and ").unwrap_or(phrase);
-            phrase.strip_prefix("also ").unwrap_or(phrase)
-        })
-        .filter(|phrase| !phrase.is_empty())
+    let mut left = Some(text);
+    std::iter::from_fn(move || {
+        let (phrase, rest) = cut_phrase(left?);
+        left = rest;
+        Some(phrase)
+    })
+    .map(|phrase| {
+        let phrase = phrase.trim().trim_end_matches('.').trim_end();
+        let phrase = phrase.strip_prefix("and ").unwrap_or(phrase);
+        phrase.strip_prefix("also ").unwrap_or(phrase)
+    })
+    .filter(|phrase| !phrase.is_empty())
+}
+
+/// The text up to the first separator, and the text after it if there is one.
+fn cut_phrase(text: &str) -> (&str, Option<&str>) {
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let length = match byte {
+            b',' | b'\n' => 1,
+            b' ' if bytes[at..].starts_with(b" and ") => 5,
+            _ => continue,
+        };
+        return (&text[..at], Some(&text[at + length..]));
+    }
+    (text, None)
 }
 
 fn read_fact<'a>(phrase: &'a str, mut block: impl FnMut(&'a str) -> Option<Block>) -> Option<Fact> {
@@ -88,7 +141,7 @@ fn read_fact<'a>(phrase: &'a str, mut block: impl FnMut(&'a str) -> Option<Block
     if let Some(x) = phrase.strip_suffix(" is on the table") {
         return Some(Fact::OnTable(block(name(x)?)?));
     }
-    let (x, y) = phrase.split_once(" is on top of ")?;
+    let (x, y) = split_exactly(phrase, " is on top of ")?;
     Some(Fact::On(block(name(x)?)?, block(name(y)?)?))
 }
 
@@ -97,12 +150,6 @@ fn name(phrase: &str) -> Option<&str> {
     let inner = without_prefix(phrase, "the ")?;
     let name = without_suffix(inner, " block").or_else(|| without_prefix(inner, "block "))?;
     (!name.is_empty() && name.trim() == name).then_some(name)
-}
-
-/// The block of a name; case does not matter.
-pub(super) fn find(names: &[String], name: &str) -> Option<Block> {
-    let at = names.iter().position(|known| known.eq_ignore_ascii_case(name));
-    at.and_then(|at| Block::try_from(at).ok())
 }
 
 fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -117,12 +164,20 @@ fn without_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
 
 /// Splits at an occurrence of an ASCII `separator`: the first in its own case, or else the first in any case.
 fn split_once<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
-    if let Some(parts) = text.split_once(separator) {
+    if let Some(parts) = split_exactly(text, separator) {
         return Some(parts); // The usual case, and a fast search.
     }
     let windows = text.as_bytes().windows(separator.len());
     let at = windows.into_iter().position(|w| w.eq_ignore_ascii_case(separator.as_bytes()))?;
     Some((&text[..at], &text[at + separator.len()..]))
+}
+
+/// Splits at the first `separator`; for short texts faster than the search of the standard library, which prepares.
+fn split_exactly<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+    let (bytes, wanted) = (text.as_bytes(), separator.as_bytes());
+    let is_here = |at: &usize| bytes[*at] == wanted[0] && bytes[*at..].starts_with(wanted);
+    let at = (0..bytes.len()).find(is_here)?;
+    Some((&text[..at], &text[at + wanted.len()..]))
 }
 
 /// Why a line of a plan was not taken.
@@ -133,7 +188,7 @@ pub(super) enum BadLine {
 }
 
 /// Reads one line of a plan; `Ok(None)` for an empty line.
-pub(super) fn read_line(line: &str, names: &[String]) -> Result<Option<Action>, BadLine> {
+pub(super) fn read_line(line: &str, names: &Names<'_>) -> Result<Option<Action>, BadLine> {
     let mut line = line.trim_matches(crate::format::is_space);
     if line.contains('[')
         && let Some((before, after)) = split_once(line, "[plan end]")
@@ -151,7 +206,7 @@ pub(super) fn read_line(line: &str, names: &[String]) -> Result<Option<Action>, 
     let line =
         line.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '_' || c.is_whitespace()));
     let phrases = parse(line).ok_or(BadLine::NotAnAction)?;
-    let block = |phrase| find(names, phrase).ok_or(BadLine::UnknownBlock);
+    let block = |phrase| names.find(phrase).ok_or(BadLine::UnknownBlock);
     Ok(Some(match phrases {
         Phrase::PickUp(x) => Action::PickUp(block(x)?),
         Phrase::PutDown(x) => Action::PutDown(block(x)?),
@@ -235,9 +290,11 @@ mod tests {
     #[test]
     fn a_state_reads_back_as_it_was_written() {
         let (names, state) = read_state(STATE).expect("a state");
-        assert_eq!(names, ["red", "light blue", "1st"]);
-        let again = read_state(&write_state(&state, &names)).expect("a state");
-        assert_eq!(again, (names, state));
+        assert_eq!(names.list(), ["red", "light blue", "1st"]);
+        let owned: Vec<String> = names.list().iter().map(|&name| name.to_owned()).collect();
+        let text = write_state(&state, &owned);
+        let (names_again, state_again) = read_state(&text).expect("a state");
+        assert_eq!((names_again.list(), state_again), (names.list(), state));
     }
 
     #[test]

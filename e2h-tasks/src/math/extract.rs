@@ -13,6 +13,9 @@
 /// The part of a long text that is looked at, in bytes.
 const WINDOW: usize = 65_536;
 
+/// The most boxes or formulas that make one answer together.
+const MAX_PARTS: usize = 64;
+
 /// The final answer of `text`, if one can be found.
 ///
 /// ```
@@ -80,7 +83,7 @@ fn last_boxes(text: &str) -> Option<(usize, String)> {
     }
     let (at, _, last) = boxes.last().copied()?;
     let mut parts = vec![last];
-    for pair in boxes.windows(2).rev() {
+    for pair in boxes.windows(2).rev().take(MAX_PARTS) {
         let ((_, end, content), (start, _, _)) = (pair[0], pair[1]);
         if end > start || !joins(&text[end..start]) {
             break;
@@ -210,7 +213,7 @@ fn formula_or_number(text: &str) -> Option<String> {
     }
     // Formulas that are joined by `and` or `or` are one answer; a word after the last one is its unit.
     let mut first = start;
-    for &(s, e, _) in formulas.iter().rev().skip(1) {
+    for &(s, e, _) in formulas.iter().rev().skip(1).take(MAX_PARTS) {
         if plain[e..first].len() <= 30 && joins(&plain[e..first]) {
             first = s;
         } else {

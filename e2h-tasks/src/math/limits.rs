@@ -19,8 +19,13 @@ pub(crate) const MAX_DEPTH: u32 = 96;
 pub(crate) const MAX_MARKS: u32 = 24;
 /// The longest text that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 16_384;
+/// The longest text whose white space and marks at both ends are stripped, in bytes.
+pub(crate) const MAX_RAW_BYTES: usize = 1 << 18;
 /// The largest exact number, in bits.
 pub(crate) const MAX_BITS: u64 = 20_000;
+
+/// The fuel of one judgement: five milliseconds or so at the worst.
+const STANDARD: u64 = 150_000;
 
 /// Why a computation gave no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +50,7 @@ pub(crate) struct Fuel(Cell<u64>);
 impl Fuel {
     /// The fuel of one judgement.
     pub(crate) fn standard() -> Self {
-        Self(Cell::new(300_000))
+        Self(Cell::new(STANDARD))
     }
 
     /// Takes `units` of work.
@@ -73,7 +78,7 @@ mod tests {
     #[test]
     fn fuel_that_is_used_up_stays_used_up() {
         let fuel = Fuel::standard();
-        assert!(fuel.spend(300_000).is_ok());
+        assert!(fuel.spend(STANDARD).is_ok());
         assert!(fuel.spend(1).is_err());
         assert!(fuel.spend(0).is_ok());
     }

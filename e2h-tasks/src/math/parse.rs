@@ -76,9 +76,8 @@ impl Parser<'_> {
         while self.tokens.last().is_some_and(loose) {
             self.tokens.pop();
         }
-        while self.tokens.first().is_some_and(loose) {
-            self.tokens.remove(0);
-        }
+        let n_loose = self.tokens.iter().take_while(|token| loose(token)).count();
+        self.tokens.drain(..n_loose);
         if matches!(self.tokens.first().map(|t| &t.tok), Some(Tok::Sym('≈'))) {
             self.tokens.remove(0);
         }

@@ -12,6 +12,9 @@ use super::lex::{Lexer, Tok};
 use super::tables;
 use super::units::is_unit_word;
 
+/// The most letters that two names of functions have together.
+const MAX_NAMES: usize = 24;
+
 impl Lexer {
     pub(crate) fn letters(&mut self) {
         let start = self.at;
@@ -120,7 +123,8 @@ fn prefix_token(prefix: &str) -> Option<Tok> {
 /// True for a run of letters that is read as a word and not as variables side by side.
 fn is_word(run: &str) -> bool {
     let vowels = run.chars().filter(|c| "aeiouyAEIOUY".contains(*c)).count();
-    let function = (2..run.len()).any(|n| {
+    let splits = if run.len() <= MAX_NAMES { 2..run.len() } else { 0..0 };
+    let function = splits.into_iter().any(|n| {
         let known = |part: Option<&str>| part.is_some_and(|p| prefix_token(p).is_some());
         let short = run.len() <= n + 1 && run.get(..n) != Some("pi");
         known(run.get(..n)) && (short || known(run.get(n..)))

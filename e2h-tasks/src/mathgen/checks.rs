@@ -223,6 +223,21 @@ fn work_rises_with_the_level_over_all_templates_and_within_each() {
 }
 
 #[test]
+fn the_most_frequent_answer_of_a_level_is_seldom_right() {
+    let task = task();
+    for level in 0..5 {
+        let mut rng = RootSeed(3).stream("guess", &[u64::from(level)]);
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for _ in 0..2_000 {
+            let answer = task.item(Level(level), &mut rng).expect("an item").answer;
+            *counts.entry(answer).or_default() += 1;
+        }
+        let most = counts.values().max().copied().unwrap_or(0);
+        assert!(most * 100 <= 2_000 * 4, "{most} of 2,000 answers of level {level} are the same");
+    }
+}
+
+#[test]
 fn at_least_95_of_100_statements_of_a_level_are_different() {
     let task = task();
     for level in 0..5 {

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use e2h_core::{Error, LegalPlay, Level, Outcome, Play, PlayConfig, Problem, RootSeed, Split};
+use e2h_core::{
+    Error, LegalPlay, Level, Outcome, Play, PlayConfig, Problem, RootSeed, Split, Task,
+};
 use e2h_tasks::format;
 use e2h_tasks::registry::{self, TaskConfig};
 use proptest::prelude::*;
@@ -20,8 +22,18 @@ fn players() -> Vec<(&'static str, Box<dyn LegalPlay>)> {
     registry::names().into_iter().map(build).collect()
 }
 
+/// All tasks that generate their problems.
+fn tasks() -> Vec<(&'static str, Box<dyn Task>)> {
+    let configs = registry::task_names().into_iter().map(|name| {
+        let config = TaskConfig::named(name).expect("a preset");
+        (name, config)
+    });
+    let generating = configs.filter(|(_, config)| config.generates());
+    generating.map(|(name, config)| (name, config.task().expect("valid"))).collect()
+}
+
 /// `N` problems of each level, drawn from one stream a level.
-fn problems(task: &dyn LegalPlay, split: Split) -> Vec<Problem> {
+fn problems(task: &dyn Task, split: Split) -> Vec<Problem> {
     let draw = |index: usize| {
         let mut rng = RootSeed(11).stream("contract", &[index as u64]);
         let task = &task;
@@ -32,7 +44,11 @@ fn problems(task: &dyn LegalPlay, split: Split) -> Vec<Problem> {
     (0..task.levels().len()).flat_map(draw).collect()
 }
 
+/// A right answer: of mathematics the answer of the row, whose solution is a derivation.
 fn solution(problem: &Problem) -> &str {
+    if problem.task == "math-gen" {
+        return problem.answer.as_str().expect("a text");
+    }
     problem.solution.as_ref().and_then(|solution| solution.as_str()).expect("a reference solution")
 }
 
@@ -42,8 +58,11 @@ fn completion(answer: &str) -> String {
 
 /// Says by other code whether `answer` solves a problem.
 fn solves(problem: &Problem, answer: &str) -> bool {
-    if problem.task == "blocksworld" {
-        return blocksworld_holds(problem, answer);
+    match problem.task.as_str() {
+        "blocksworld" => return blocksworld_holds(problem, answer),
+        // Every answer is computed a second time by the tests of `mathgen`.
+        "math-gen" => return answer == problem.answer,
+        _ => {}
     }
     let numbers = problem.question.as_array().expect("a list");
     let mut given: Vec<u64> = numbers.iter().map(|n| n.as_u64().expect("a number")).collect();
@@ -54,7 +73,7 @@ fn solves(problem: &Problem, answer: &str) -> bool {
 
 #[test]
 fn the_same_stream_gives_the_same_problems_and_plays() {
-    for (name, task) in players() {
+    for (name, task) in tasks() {
         assert_eq!(problems(&*task, Split::Train), problems(&*task, Split::Train), "{name}");
     }
     for (name, task) in compact_players() {
@@ -65,7 +84,7 @@ fn the_same_stream_gives_the_same_problems_and_plays() {
 
 #[test]
 fn every_problem_is_solved_by_its_solution_as_another_checker_finds_too() {
-    for (name, task) in players() {
+    for (name, task) in tasks() {
         for split in [Split::Train, Split::Test] {
             for problem in problems(&*task, split) {
                 let gold = solution(&problem);
@@ -81,10 +100,12 @@ fn every_problem_is_solved_by_its_solution_as_another_checker_finds_too() {
 
 #[test]
 fn near_misses_are_wrong() {
-    for (name, task) in players() {
+    for (name, task) in tasks() {
         for problem in problems(&*task, Split::Test) {
             let gold = solution(&problem);
-            let misses: Vec<String> = if problem.task == "countdown" {
+            let misses: Vec<String> = if problem.task == "math-gen" {
+                vec![format!("{gold} + 1"), "none".to_owned()]
+            } else if problem.task == "countdown" {
                 vec![
                     format!("{gold} + 1"),
                     format!("{gold} - 0"),
@@ -111,7 +132,7 @@ fn near_misses_are_wrong() {
 
 #[test]
 fn train_and_test_share_no_problem() {
-    for (name, task) in players() {
+    for (name, task) in tasks() {
         let canonical = |split| -> HashSet<String> {
             let problems = problems(&*task, split);
             problems.iter().map(|problem| task.canonical(problem).expect("well formed")).collect()
@@ -124,7 +145,7 @@ fn train_and_test_share_no_problem() {
 
 #[test]
 fn a_level_that_does_not_exist_is_an_error() {
-    for (name, task) in players() {
+    for (name, task) in tasks() {
         let error = task.generate(Level(99), Split::Train, &mut RootSeed(0).stream("x", &[]));
         assert!(matches!(error, Err(Error::NoSuchLevel { level: 99, last: 4, .. })), "{name}");
     }
@@ -132,9 +153,10 @@ fn a_level_that_does_not_exist_is_an_error() {
 
 #[test]
 fn a_malformed_row_is_unverifiable() {
-    for (name, task) in players() {
+    for (name, task) in tasks() {
         let mut problem = problems(&*task, Split::Train).swap_remove(0);
         problem.question = serde_json::json!({"not": "a question"});
+        problem.answer = serde_json::json!({"not": "an answer"});
         let score = task.score(&problem, &completion("1"));
         assert!(matches!(score.outcome, Outcome::Unverifiable { .. }), "{name}");
         assert!(task.prompt(&problem).is_err() && task.canonical(&problem).is_err(), "{name}");

@@ -99,7 +99,7 @@ pub(crate) fn run(args: &LabelArgs) -> Outcome {
 /// Runs the policy on the rows.
 fn sampled(args: &LabelArgs, model: &str, problems: &[Problem]) -> Outcome<Vec<(u32, u32)>> {
     let named = problems.first().map_or("", |row| row.task.as_str());
-    let name = args.rows.task.as_deref().unwrap_or(named);
+    let name = args.rows.task().unwrap_or(named);
     let task = e2h_tasks::registry::task(name).map_err(|error| {
         Failure::usage(error)
             .hint("`e2h tasks list` shows the tasks; --task names the one of the rows")

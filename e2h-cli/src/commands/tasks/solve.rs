@@ -1,8 +1,7 @@
 //! `e2h tasks solve`: a shortest solution of each row, and how many there are.
 
 use e2h_core::{Level, Problem};
-use e2h_tasks::countdown::solver::{Arithmetic, Solver};
-use e2h_tasks::countdown::{NAME, Op};
+use e2h_tasks::countdown::NAME;
 use e2h_tasks::registry::TaskConfig;
 use e2h_tasks::solve::{MAX_NUMBERS, RowSolver};
 use serde_json::{Map, json};
@@ -18,7 +17,7 @@ pub(crate) struct SolveArgs {
     #[command(flatten)]
     pub rows: RowArgs,
     /// Solve these numbers instead of rows, for example 3,3,7,7
-    #[arg(long, value_delimiter = ',', value_name = "N,N,..", conflicts_with_all = ["files", "hub"])]
+    #[arg(long, value_delimiter = ',', value_name = "N,N,..", conflicts_with = "hub")]
     pub numbers: Vec<u64>,
     /// The target; without it, all whole numbers that --numbers reach
     #[arg(long, requires = "numbers")]
@@ -30,13 +29,22 @@ pub(crate) fn run(args: &SolveArgs) -> Outcome {
     if args.numbers.is_empty() {
         return rows(&args.rows);
     }
+    if let Some(file) = args.rows.paths().first() {
+        let message = format!("--numbers is solved alone, without the rows of {file}");
+        return Err(Failure::usage(message).hint("leave one of them out"));
+    }
     if args.numbers.len() > MAX_NUMBERS {
         let message = format!("{} numbers are too many to solve", args.numbers.len());
         return Err(Failure::usage(message).hint(format!("give at most {MAX_NUMBERS}")));
     }
+    let name = args.rows.task().unwrap_or(NAME);
+    let mut solver = solver(name)?;
+    let RowSolver::Countdown(_, countdown) = &mut solver else {
+        let message = format!("--numbers are a problem of countdown, not of {name}");
+        return Err(Failure::usage(message).hint("e2h tasks solve --numbers 3,3,7,7 --target 24"));
+    };
     match args.target {
         Some(target) => {
-            let mut solver = solver(NAME)?;
             let problem = Problem {
                 id: String::new(),
                 task: NAME.to_owned(),
@@ -49,8 +57,7 @@ pub(crate) fn run(args: &SolveArgs) -> Outcome {
             print(&mut solver, &problem)
         }
         None => {
-            let mut solver = Solver::new(&Op::ALL, Arithmetic::Exact);
-            let reachable = solver.reachable(&args.numbers);
+            let reachable = countdown.reachable(&args.numbers);
             out(&json!({"numbers": args.numbers, "reachable": reachable}).to_string());
             Ok(())
         }
@@ -62,14 +69,14 @@ fn rows(args: &RowArgs) -> Outcome {
     let mut solvers: Vec<(String, RowSolver)> = Vec::new();
     for problem in rows.iter() {
         // A row says `blocksworld`; the flag may name the preset in whose wording plans are written.
-        let name = match &args.task {
+        let name = match args.task() {
             Some(preset) if preset.starts_with(problem.task.as_str()) => preset,
             _ => &problem.task,
         };
         let place = match solvers.iter().position(|(known, _)| known == name) {
             Some(place) => place,
             None => {
-                solvers.push((name.clone(), solver(name)?));
+                solvers.push((name.to_owned(), solver(name)?));
                 solvers.len() - 1
             }
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use e2h_tasks::data::{DataSpec, Stats, overlap};
 use serde_json::json;
 
-use super::rows::{RowArgs, loaded};
+use super::rows::{RowArgs, file_of, loaded};
 use crate::hints::Outcome;
 use crate::progress::{out, say};
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &StatsArgs) -> Outcome {
     let stats = Stats::of(&rows);
     let test = match &args.test {
         Some(path) => {
-            let path = vec![path.display().to_string()];
+            let path = vec![file_of(&path.display().to_string())];
             Some(loaded(&DataSpec { path, hub: None, take: None, ..args.rows.spec() })?)
         }
         None => None,
