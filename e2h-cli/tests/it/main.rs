@@ -7,6 +7,7 @@ mod guide;
 mod models;
 mod resume;
 mod run;
+mod schedules;
 mod tiny;
 mod train;
 mod usage;
