@@ -52,7 +52,6 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("schedule show --schedule linnear", 2, "linnear");
     check("schedule show --levels 0", 2, "--levels is 0");
     check("schedule show gaussian:sigma=-1", 2, "`sigma` is -1, but must be");
-    check("schedule show gaussian --schedule cosine", 2, "cannot be used with");
     check("schedule show gaussian --tokens 1,2", 2, "must be 4 numbers");
     check("schedule show gaussian --tokens 1,2,3,4 --group-size 0", 2, "--group-size is 0");
     check("schedule plot gausian", 2, "gausian");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::spec::{Lengths, Size, Spec};
 use crate::args::ScheduleCompareArgs;
-use crate::hints::{Failure, Outcome};
+use crate::hints::Outcome;
 use crate::progress::{out, say};
 
 /// Runs the command.

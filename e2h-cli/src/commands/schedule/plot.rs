@@ -41,16 +41,19 @@ pub(super) fn run(args: &SchedulePlotArgs) -> Outcome {
             write_atomic(path, svg(&preview, &labels).as_bytes()).map_err(Failure::run)?;
             say(&format!("wrote {}", path.display()));
         }
-        None => {
-            out(&terminal(&preview, WIDTH));
-            if args.by == PlotBy::PassRate {
-                let bands: Vec<String> =
-                    labels.iter().enumerate().map(|(i, label)| format!("{i} {label}")).collect();
-                say(&format!("the bands are pass rates x of groups: {}", bands.join(", ")));
-            }
-        }
+        None => out(&labelled(&terminal(&preview, WIDTH), &labels)),
     }
     Ok(())
+}
+
+/// The picture `text`, whose lines are named by their levels, with `labels` for names.
+fn labelled(text: &str, labels: &[String]) -> String {
+    let width = labels.iter().map(String::len).max().unwrap_or(0);
+    let line = |(line, label): (&str, &String)| {
+        let bar = line.find('|').map_or(line, |at| &line[at..]);
+        format!("{label:<width$} {bar}\n")
+    };
+    text.lines().zip(labels).map(line).collect()
 }
 
 fn simulated(name: &str, config: &ScheduleConfig, size: &Size) -> Outcome<Preview> {
@@ -62,7 +65,7 @@ fn simulated(name: &str, config: &ScheduleConfig, size: &Size) -> Outcome<Previe
 }
 
 fn by_pass_rate(name: &str, config: &ScheduleConfig, size: &Size) -> Outcome<Preview> {
-    say(&format!("the picture is the mean of {LEARNERS} simulated runs"));
+    say(&format!("the picture is the mean of {LEARNERS} simulated runs; x is a group's pass rate"));
     build(name, config, size.levels, size.steps)?;
     let (learner, budget) = setting(size);
     let rows = trace_pass_rates(config, &learner, budget, LEARNERS).map_err(Failure::run)?;
@@ -74,4 +77,16 @@ fn setting(size: &Size) -> (LearnerConfig, Budget) {
     let difficulties = (0..size.levels).map(|level| 2.0 * level as f64).collect();
     let learner = LearnerConfig { difficulties, ..LearnerConfig::default() };
     (learner, Budget { steps: size.steps, prompts: size.prompts as usize, group_size: 8 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_named_by_their_labels() {
+        let labels = ["all wrong".to_owned(), "x".to_owned()];
+        let text = labelled("level 0 |ab|  4\nlevel 1 |cd|  5\n", &labels);
+        assert_eq!(text, "all wrong |ab|  4\nx         |cd|  5\n");
+    }
 }

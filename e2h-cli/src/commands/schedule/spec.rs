@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use e2h_core::Curriculum;
-use e2h_sched::{Preview, ScheduleConfig};
+use e2h_sched::{Kind, Preview, ScheduleConfig};
 
 use crate::args::{ScheduleLengths, ScheduleSize};
 use crate::config::{Config, ConfigArgs, n_train_levels};
@@ -93,6 +93,9 @@ fn rule_with(text: &str, sets: &[String]) -> Outcome<ScheduleConfig> {
         let failure = failure.context(format!("schedule {text}"));
         if kind.contains('/') || Path::new(kind).exists() {
             return failure.hint("give a kind, a .toml file or a run folder that is there");
+        }
+        if Kind::ALL.iter().all(|known| known.name() != kind) {
+            return failure.hint("`e2h schedule list` shows the kinds and what each takes");
         }
         failure
     })?;
