@@ -97,6 +97,9 @@ pub(crate) struct DataSection {
     pub problems_per_level: usize,
     /// How the levels of a step's prompts are drawn.
     pub picking: Picking,
+    /// The field of a training row that says how often its problem is drawn, against the others of its level; a row
+    /// without it weighs 1; empty: all weigh alike.
+    pub weight_field: String,
     /// Training problems from files or the Hub; generated without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<DataSpec>,
@@ -107,7 +110,13 @@ pub(crate) struct DataSection {
 
 impl Default for DataSection {
     fn default() -> Self {
-        Self { problems_per_level: 4096, picking: Picking::Independent, train: None, test: None }
+        Self {
+            problems_per_level: 4096,
+            picking: Picking::Independent,
+            weight_field: "weight".to_owned(),
+            train: None,
+            test: None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! # Invariants
 //! - A pool has one list a training level and none is empty; held-out problems have one list a level.
+//! - Weights are finite, at least 0, and not all 0 in a level.
 //! - Without `[data.train]` and `[data.test]` both are generated, and cannot overlap.
 
 use e2h_core::{Problem, RootSeed, Task};
@@ -18,6 +19,8 @@ pub(crate) struct Problems {
     pub pools: Vec<Vec<Problem>>,
     /// Held-out problems by level.
     pub held_out: Vec<Vec<Problem>>,
+    /// The weights of the training problems by level; empty for a level whose problems weigh alike.
+    pub weights: Vec<Vec<f64>>,
 }
 
 impl Problems {
@@ -46,7 +49,8 @@ impl Problems {
                 e2h_rl::training_pools(task, RootSeed(config.seed), n).map_err(Failure::run)?
             }
         };
-        Ok(Self { pools, held_out: kept(config, task, test)? })
+        let weights = weights(&pools, &config.data.weight_field)?;
+        Ok(Self { held_out: kept(config, task, test)?, pools, weights })
     }
 }
 
@@ -97,12 +101,51 @@ fn read(key: &'static str, spec: &DataSpec, task: &dyn Task) -> Outcome<Rows> {
     Ok(rows)
 }
 
+/// The weights that the rows carry in `field`.
+fn weights(pools: &[Vec<Problem>], field: &str) -> Outcome<Vec<Vec<f64>>> {
+    let mut weights = Vec::with_capacity(pools.len());
+    for (level, pool) in pools.iter().enumerate() {
+        if !pool.iter().any(|problem| problem.extra.contains_key(field)) {
+            weights.push(Vec::new());
+            continue;
+        }
+        let row: Vec<f64> = pool.iter().map(|p| weight(p, field)).collect::<Outcome<_>>()?;
+        if row.iter().all(|&weight| weight == 0.0) {
+            let message = format!("all rows of level {level} have `{field}` 0");
+            return Err(Failure::usage(message).context("data.train").hint(
+                "give one row of each level a weight, or leave the level out of task.levels",
+            ));
+        }
+        weights.push(row);
+    }
+    Ok(weights)
+}
+
+fn weight(problem: &Problem, field: &str) -> Outcome<f64> {
+    let Some(value) = problem.extra.get(field) else { return Ok(1.0) };
+    match value.as_f64().filter(|weight| weight.is_finite() && *weight >= 0.0) {
+        Some(weight) => Ok(weight),
+        None => {
+            let id = &problem.id;
+            let message = format!(
+                "row {id}: `{field}` is {value}, but must be a finite number of at least 0"
+            );
+            Err(Failure::usage(message).context("data.train").hint(
+                "data.weight_field names the field of a row's weight; \"\" weighs all rows alike",
+            ))
+        }
+    }
+}
+
 fn no_empty_level(pools: &[Vec<Problem>]) -> Outcome {
     match pools.iter().position(Vec::is_empty) {
         None => Ok(()),
         Some(level) => {
             let message = format!("data.train has no rows of level {level}");
-            Err(Failure::usage(message).hint("set task.levels to the levels that the rows have"))
+            Err(Failure::usage(message).hint(
+                "every level of the task needs rows, as a schedule may come to it in the middle of a run; \
+                 set task.levels to the levels that the rows have",
+            ))
         }
     }
 }

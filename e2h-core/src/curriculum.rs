@@ -128,7 +128,7 @@ pub trait ProblemSampler: Send {
     /// Draws `n` problems for `step`.
     ///
     /// # Errors
-    /// [`OutOfRange`](crate::Error::OutOfRange) when a level has probability but no problems.
+    /// [`OutOfRange`](crate::Error::OutOfRange) when the rule has another number of levels than the sampler.
     fn draw(&mut self, rule: &dyn Curriculum, step: u64, n: usize) -> Result<Vec<Pick>>;
 
     /// What the sampler needs to go on where it is.

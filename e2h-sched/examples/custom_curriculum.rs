@@ -29,7 +29,7 @@ impl Curriculum for Ladder {
     }
 }
 
-fn main() {
+pub(crate) fn main() {
     let mut ladder = Ladder { n_levels: 3, at: 0 };
     println!("{}", terminal(&Preview::new(&ladder, 60, 8), 60));
     let rewards = vec![1.0, 1.0, 0.0];

@@ -37,6 +37,17 @@ impl Checks {
         self.require(ok, name, value, "a finite number greater than 0");
     }
 
+    /// Requires a finite number of at least 0.
+    pub(crate) fn not_negative(&mut self, name: &str, value: f64) {
+        let ok = value.is_finite() && value >= 0.0;
+        self.require(ok, name, value, "a finite number of at least 0");
+    }
+
+    /// Requires a number in (0, 1].
+    pub(crate) fn rate(&mut self, name: &str, value: f64) {
+        self.require(value > 0.0 && value <= 1.0, name, value, "greater than 0 and at most 1");
+    }
+
     /// Requires a number in `[low, high]`.
     pub(crate) fn within(&mut self, name: &str, value: f64, low: f64, high: f64) {
         let ok = value >= low && value <= high;
@@ -106,7 +117,9 @@ mod tests {
         checks.within("b", f64::NAN, 0.0, 1.0);
         checks.floor("c", f64::NAN, 4);
         checks.distribution("d", &[f64::NAN, 1.0], 2);
-        assert_eq!(checks.into_problems().len(), 4);
+        checks.not_negative("e", f64::NAN);
+        checks.rate("f", f64::NAN);
+        assert_eq!(checks.into_problems().len(), 6);
     }
 
     #[test]

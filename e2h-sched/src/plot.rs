@@ -16,6 +16,8 @@ const COLOURS: [&str; 8] =
 
 /// Width of the plot area in the SVG, in its units.
 const WIDTH: f64 = 600.0;
+/// Most columns of the SVG; a longer run is drawn by the means of equal spans.
+const MOST_COLUMNS: usize = 150;
 /// Height of the plot area in the SVG, in its units.
 const HEIGHT: f64 = 240.0;
 
@@ -47,15 +49,15 @@ fn block(prob: f64) -> char {
 ///
 /// `labels` name the levels in the legend; a level without one is shown by its number. The texts take the page's
 /// colour, so the picture fits light and dark pages.
-pub fn svg(preview: &Preview, labels: &[&str]) -> String {
+pub fn svg(preview: &Preview, labels: &[impl AsRef<str>]) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" \
          font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">\n<title>{}</title>\n",
         WIDTH + 190.0,
         HEIGHT + 50.0,
-        escape(&format!("{}: probability of each level by step", preview.name)),
+        escape(&format!("{}: share of the prompts by step", preview.name)),
     );
-    let n_columns = preview.probabilities.len().min(WIDTH as usize / 2);
+    let n_columns = preview.probabilities.len().min(MOST_COLUMNS);
     // A line has two ends, so a run of one step is drawn as two columns alike.
     let mut lower = vec![0.0; n_columns.max(2)];
     for level in 0..preview.n_levels() {
@@ -65,7 +67,7 @@ pub fn svg(preview: &Preview, labels: &[&str]) -> String {
         let colour = COLOURS[level % COLOURS.len()];
         let _ = writeln!(out, "<path fill=\"{colour}\" d=\"{}\"/>", area(&lower, &upper));
         let number = level.to_string();
-        let label = labels.get(level).copied().unwrap_or(&number);
+        let label = labels.get(level).map_or(number.as_str(), AsRef::as_ref);
         legend(&mut out, level, colour, label, preview.expected_counts[level]);
         lower = upper;
     }
@@ -78,12 +80,24 @@ pub fn svg(preview: &Preview, labels: &[&str]) -> String {
 fn area(lower: &[f64], upper: &[f64]) -> String {
     let at = |(column, &height): (usize, &f64)| {
         let x = WIDTH * column as f64 / (lower.len() - 1) as f64;
-        format!("{:.1},{:.1}", 40.0 + x, 10.0 + HEIGHT * (1.0 - height))
+        (format!("{:.1}", 40.0 + x), format!("{:.1}", 10.0 + HEIGHT * (1.0 - height)))
     };
-    let there = upper.iter().enumerate().map(at);
-    let back = lower.iter().enumerate().rev().map(at);
-    let points: Vec<String> = there.chain(back).collect();
-    format!("M{}Z", points.join("L"))
+    let there: Vec<_> = upper.iter().enumerate().map(at).collect();
+    let back: Vec<_> = lower.iter().enumerate().rev().map(at).collect();
+    let corners = [corners(&there), corners(&back)].concat();
+    format!("M{}Z", corners.join("L"))
+}
+
+/// The points of a line without those inside a level stretch, which change nothing.
+fn corners(line: &[(String, String)]) -> Vec<String> {
+    let inside = |i: usize| {
+        let y = |i: usize| &line[i].1;
+        i > 0 && i + 1 < line.len() && y(i - 1) == y(i) && y(i) == y(i + 1)
+    };
+    (0..line.len())
+        .filter(|&i| !inside(i))
+        .map(|i| format!("{},{}", line[i].0, line[i].1))
+        .collect()
 }
 
 fn legend(out: &mut String, level: usize, colour: &str, label: &str, count: f64) {
@@ -124,6 +138,8 @@ mod tests {
     use super::*;
     use crate::{Fixed, Shape};
 
+    const NONE: [&str; 0] = [];
+
     fn classic() -> Preview {
         let schedule = Fixed::new(Shape::Classic, 2, 8).expect("valid");
         Preview::new(&schedule, 8, 10)
@@ -156,13 +172,19 @@ mod tests {
     fn a_run_of_one_step_is_drawn_over_the_whole_width() {
         let one = Preview::of_table("one", vec![vec![1.0]], 8);
         let band = "M40.0,10.0L640.0,10.0L640.0,250.0L40.0,250.0Z";
-        assert!(svg(&one, &[]).contains(band));
+        assert!(svg(&one, &NONE).contains(band));
+    }
+
+    #[test]
+    fn a_level_band_is_drawn_by_its_four_corners() {
+        let flat = Preview::of_table("flat", vec![vec![1.0]; 90], 8);
+        assert!(svg(&flat, &NONE).contains("M40.0,10.0L640.0,10.0L640.0,250.0L40.0,250.0Z"));
     }
 
     #[test]
     fn an_empty_preview_draws_only_axes() {
         let empty = Preview::of_table("none", Vec::new(), 8);
         assert_eq!(terminal(&empty, 10), "");
-        assert!(!svg(&empty, &[]).contains("<path fill=\"#"));
+        assert!(!svg(&empty, &NONE).contains("<path fill=\"#"));
     }
 }

@@ -3,6 +3,11 @@
 //! Each of the B prompt slots of a step draws a level from `p`; a level hands out its problems in the order of
 //! a permutation of its pool, a new one each epoch, so no problem repeats before all have had their turn.
 //!
+//! Problems may have weights. When the sampler comes to a problem it takes it with chance
+//! `w / max w of the level` times the rule's own [`item_weight`](Curriculum::item_weight); what it passes over waits for
+//! the next epoch. So a level's problems come up in the ratio of their weights, each at most once an epoch, and one of
+//! weight 0 never.
+//!
 //! # Source
 //! The sampler of the E2H reference code: i.i.d. levels, a permutation a level.
 //!
@@ -10,17 +15,23 @@
 //! 1. The permutation is drawn anew each epoch; the reference wraps around the same one.
 //! 2. [`Picking::Systematic`] is ours.
 //! 3. The state is saved, so a resumed run draws what an uninterrupted one would.
+//! 4. Weights of problems are ours.
 //!
 //! # Invariants
-//! - Within an epoch of a level each problem is handed out at most once, and exactly once for a rule without
-//!   item weights.
-//! - A draw depends on (seed, pool sizes, state, probabilities) only; one `u64` or `f64` at a time, so it is
+//! - Within an epoch of a level each problem is handed out at most once, and exactly once where neither the data nor
+//!   the rule weighs problems.
+//! - Every level has a problem that can be drawn, so no draw fails in the middle of a run.
+//! - A draw depends on (seed, pool sizes, weights, state, probabilities) only; one `u64` or `f64` at a time, so it is
 //!   the same on every platform.
 
-use e2h_core::{Curriculum, Error, Level, Pick, ProblemSampler, Result, RootSeed, Stream};
+use e2h_core::{
+    Curriculum, Error, Level, Pick, ProblemSampler, Result, RootSeed, Stream, stable_hash,
+};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::checks::Checks;
 
 /// How the levels of a step's prompt slots are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +55,9 @@ pub struct SamplerState {
     pub sizes: Vec<u64>,
     /// How many problems each level has handed out or passed over, over all epochs.
     pub taken: Vec<u64>,
+    /// A hash of the problems' weights; none where all weigh alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<u64>,
 }
 
 /// Draws the problems of each step.
@@ -53,6 +67,7 @@ pub struct LevelSampler {
     picking: Picking,
     calls: u64,
     pools: Vec<Pool>,
+    weights: Option<u64>,
 }
 
 /// The problems of one level and how far they are used up.
@@ -60,6 +75,8 @@ pub struct LevelSampler {
 struct Pool {
     size: u64,
     taken: u64,
+    /// Each problem's weight over the largest; empty where all weigh alike.
+    chances: Vec<f64>,
     /// The epoch that `order` is the permutation of.
     epoch: Option<u64>,
     order: Vec<u64>,
@@ -69,7 +86,8 @@ impl LevelSampler {
     /// A sampler over pools of `sizes[level]` problems.
     ///
     /// # Errors
-    /// [`OutOfRange`](Error::OutOfRange) when there is no level, or a pool has over `u32::MAX` problems.
+    /// [`OutOfRange`](Error::OutOfRange) when there is no level, or a pool has no problem or over `u32::MAX`. A level
+    /// without problems is refused whatever its probability now: a rule may come to it in the middle of a run.
     pub fn new(seed: RootSeed, sizes: &[u64], picking: Picking) -> Result<Self> {
         let out_of_range = |name: String, got: u64, expected: String| Error::OutOfRange {
             name,
@@ -81,12 +99,57 @@ impl LevelSampler {
             return Err(out_of_range(name, 0, "at least 1".to_owned()));
         }
         let most = u64::from(u32::MAX);
-        if let Some(level) = sizes.iter().position(|&size| size > most) {
+        if let Some(level) = sizes.iter().position(|&size| size == 0 || size > most) {
             let name = format!("number of problems of level {level}");
-            return Err(out_of_range(name, sizes[level], format!("at most {most}")));
+            return Err(out_of_range(name, sizes[level], format!("at least 1 and at most {most}")));
         }
-        let pool = |&size: &u64| Pool { size, taken: 0, epoch: None, order: Vec::new() };
-        Ok(Self { seed, picking, calls: 0, pools: sizes.iter().map(pool).collect() })
+        let pool = |&size: &u64| Pool {
+            size,
+            taken: 0,
+            chances: Vec::new(),
+            epoch: None,
+            order: Vec::new(),
+        };
+        let pools = sizes.iter().map(pool).collect();
+        Ok(Self { seed, picking, calls: 0, pools, weights: None })
+    }
+
+    /// The same sampler with `weights[level][item]`; an empty list weighs the level's problems alike.
+    ///
+    /// # Errors
+    /// [`OutOfRange`](Error::OutOfRange) when there is not one list a level or not one weight a problem, when a weight is
+    /// negative or not finite, or when all weights of a level are 0.
+    pub fn weighted(mut self, weights: &[Vec<f64>]) -> Result<Self> {
+        let mut checks = Checks::default();
+        let n_levels = self.pools.len();
+        let expected = format!("{n_levels}, one a level");
+        checks.require(
+            weights.len() == n_levels,
+            "number of lists of weights",
+            weights.len(),
+            expected,
+        );
+        for (level, (pool, row)) in self.pools.iter_mut().zip(weights).enumerate() {
+            if row.is_empty() {
+                continue;
+            }
+            let name = format!("number of weights of level {level}");
+            let expected = format!("{}, one a problem", pool.size);
+            checks.require(row.len() as u64 == pool.size, &name, row.len(), expected);
+            for (item, &weight) in row.iter().enumerate() {
+                checks.not_negative(&format!("weight of problem {item} of level {level}"), weight);
+            }
+            let most = row.iter().copied().fold(0.0, f64::max);
+            let name = format!("largest weight of level {level}");
+            checks.require(most > 0.0, &name, most, "greater than 0");
+            pool.chances = row.iter().map(|weight| weight / most).collect();
+        }
+        checks.into_result()?;
+        if weights.iter().any(|row| !row.is_empty()) {
+            let text: Vec<String> = weights.iter().map(|row| format!("{row:?}")).collect();
+            self.weights = Some(stable_hash("sampler/weights", text.join("\n").as_bytes()));
+        }
+        Ok(self)
     }
 
     fn check(&self, probs: &[f64]) -> Result<()> {
@@ -97,31 +160,27 @@ impl LevelSampler {
                 expected: format!("{}, one for each pool of problems", self.pools.len()),
             });
         }
-        let empty = |(&prob, pool): (&f64, &Pool)| prob > 0.0 && pool.size == 0;
-        match probs.iter().zip(&self.pools).position(empty) {
-            Some(level) => Err(Error::OutOfRange {
-                name: format!("probability of level {level}"),
-                got: probs[level].to_string(),
-                expected: "0, because the level has no problems".to_owned(),
-            }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    /// The level's next problem. What the rule's item weight passes over waits for the next epoch; after a whole
-    /// pass without success the last candidate is taken.
+    /// The level's next problem. What a weight passes over waits for the next epoch; once the rule's weights have
+    /// passed over as many candidates as the level has problems, only the problems' own weights count.
     fn take(&mut self, index: usize, rule: &dyn Curriculum, step: u64, rng: &mut Stream) -> Pick {
         let level = Level::at(index);
-        let size = self.pools[index].size;
-        let mut item = self.next(index);
-        for _ in 1..size {
-            let weight = rule.item_weight(step, level, item);
-            if weight >= 1.0 || rng.random::<f64>() < weight {
-                break;
+        let mut candidates = 1;
+        loop {
+            let item = self.next(index);
+            let pool = &self.pools[index];
+            let mut chance = pool.chances.get(item as usize).copied().unwrap_or(1.0);
+            if candidates < pool.size {
+                chance *= rule.item_weight(step, level, item);
             }
-            item = self.next(index);
+            // The largest own weight is a chance of 1, so this ends within two epochs.
+            if chance >= 1.0 || rng.random::<f64>() < chance {
+                return Pick { level, item };
+            }
+            candidates += 1;
         }
-        Pick { level, item }
     }
 
     fn next(&mut self, index: usize) -> u64 {
@@ -141,8 +200,8 @@ impl LevelSampler {
 impl ProblemSampler for LevelSampler {
     /// Draws `n` problems for `step` by the rule's probabilities and item weights.
     ///
-    /// It may be called several times a step: each call has its own random stream. On an error, for a level
-    /// with probability but no problems or a rule with another number of levels, the sampler is unchanged.
+    /// It may be called several times a step: each call has its own random stream. On an error, for a rule with
+    /// another number of levels, the sampler is unchanged.
     fn draw(&mut self, rule: &dyn Curriculum, step: u64, n: usize) -> Result<Vec<Pick>> {
         let probs = rule.probs(step);
         self.check(&probs)?;
@@ -160,6 +219,7 @@ impl ProblemSampler for LevelSampler {
             calls: self.calls,
             sizes: self.pools.iter().map(|pool| pool.size).collect(),
             taken: self.pools.iter().map(|pool| pool.taken).collect(),
+            weights: self.weights,
         })
     }
 
@@ -170,6 +230,9 @@ impl ProblemSampler for LevelSampler {
         let sizes: Vec<u64> = self.pools.iter().map(|pool| pool.size).collect();
         if state.sizes != sizes || state.taken.len() != sizes.len() {
             return Err(bad(format!("pools of {:?} problems became {sizes:?}", state.sizes)));
+        }
+        if state.weights != self.weights {
+            return Err(bad("the weights of the problems are others".to_owned()));
         }
         self.calls = state.calls;
         for (pool, &taken) in self.pools.iter_mut().zip(&state.taken) {
@@ -212,147 +275,4 @@ fn permutation(size: u64, rng: &mut Stream) -> Vec<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{Fixed, Shape};
-
-    fn mixture(probs: &[f64]) -> Fixed {
-        Fixed::new(Shape::Table(vec![probs.to_vec()]), probs.len(), 1).expect("a valid mixture")
-    }
-
-    fn sampler(sizes: &[u64], picking: Picking) -> LevelSampler {
-        LevelSampler::new(RootSeed(3), sizes, picking).expect("valid pools")
-    }
-
-    fn counts(picks: &[Pick], k: usize) -> Vec<usize> {
-        let mut counts = vec![0; k];
-        picks.iter().for_each(|pick| counts[pick.level.index()] += 1);
-        counts
-    }
-
-    #[test]
-    fn independent_counts_follow_the_probabilities() {
-        let mut sampler = sampler(&[10; 3], Picking::Independent);
-        let rule = mixture(&[0.2, 0.5, 0.3]);
-        let picks = sampler.draw(&rule, 0, 20_000).expect("drawable");
-        let counts = counts(&picks, 3);
-        for (count, expected) in counts.iter().zip([4_000.0, 10_000.0, 6_000.0]) {
-            // Five standard deviations of a binomial count.
-            assert!((*count as f64 - expected).abs() < 360.0, "{counts:?}");
-        }
-    }
-
-    #[test]
-    fn each_epoch_hands_out_every_problem_once_in_a_new_order() {
-        let mut sampler = sampler(&[50], Picking::Independent);
-        let rule = mixture(&[1.0]);
-        let mut epoch = || -> Vec<u64> {
-            let picks = sampler.draw(&rule, 0, 50).expect("drawable");
-            picks.iter().map(|pick| pick.item).collect()
-        };
-        let (first, second) = (epoch(), epoch());
-        assert_ne!(first, second);
-        for mut items in [first, second] {
-            items.sort_unstable();
-            assert!(items.into_iter().eq(0..50));
-        }
-    }
-
-    #[test]
-    fn a_level_without_problems_is_refused_only_when_it_has_probability() {
-        let mut sampler = sampler(&[5, 0], Picking::Independent);
-        assert!(sampler.draw(&mixture(&[1.0, 0.0]), 0, 4).is_ok());
-        let before = sampler.state();
-        let error = sampler.draw(&mixture(&[0.75, 0.25]), 0, 4).expect_err("empty");
-        let expected = "`probability of level 1` is 0.25, but must be 0, because the level has no \
-                        problems";
-        assert_eq!(error.to_string(), expected);
-        assert_eq!(sampler.state(), before);
-    }
-
-    #[test]
-    fn a_state_of_other_pools_is_refused() {
-        let state = sampler(&[5, 6], Picking::Independent).state();
-        let error = sampler(&[5, 7], Picking::Independent).restore(&state);
-        assert!(matches!(error, Err(Error::BadState { .. })), "{error:?}");
-    }
-
-    #[test]
-    fn the_stream_is_the_same_on_every_platform() {
-        let mut sampler = sampler(&[1000; 4], Picking::Independent);
-        let picks = sampler.draw(&mixture(&[0.25; 4]), 0, 6).expect("drawable");
-        let seen: Vec<(u16, u64)> = picks.iter().map(|pick| (pick.level.0, pick.item)).collect();
-        // A change here means that runs of an earlier version no longer resume exactly.
-        assert_eq!(seen, [(1, 232), (0, 169), (0, 391), (0, 289), (1, 759), (0, 935)]);
-    }
-
-    /// Passes over odd items.
-    struct EvenOnly;
-
-    impl Curriculum for EvenOnly {
-        fn name(&self) -> &str {
-            "even-only"
-        }
-        fn n_levels(&self) -> usize {
-            1
-        }
-        fn probs(&self, _step: u64) -> Vec<f64> {
-            vec![1.0]
-        }
-        fn item_weight(&self, _step: u64, _level: Level, item: u64) -> f64 {
-            if item.is_multiple_of(2) { 1.0 } else { 0.0 }
-        }
-    }
-
-    #[test]
-    fn problems_of_weight_zero_are_passed_over() {
-        let picks = sampler(&[100], Picking::Independent).draw(&EvenOnly, 0, 50).expect("drawable");
-        assert!(picks.iter().all(|pick| pick.item.is_multiple_of(2)));
-    }
-
-    proptest! {
-        #[test]
-        fn systematic_counts_are_within_one_of_their_expectation(
-            weights in prop::collection::vec(0.0..1.0f64, 1..8), n in 1usize..40, seed: u64,
-        ) {
-            let sum: f64 = weights.iter().sum();
-            prop_assume!(sum > 0.01);
-            let probs: Vec<f64> = weights.iter().map(|weight| weight / sum).collect();
-            let mut rng = RootSeed(seed).stream("test", &[]);
-            let mut counts = vec![0.0; probs.len()];
-            for level in systematic(&probs, n, &mut rng) {
-                counts[level] += 1.0;
-            }
-            for (count, prob) in counts.iter().zip(&probs) {
-                prop_assert!((count - prob * n as f64).abs() < 1.0 + 1e-9);
-            }
-        }
-
-        #[test]
-        fn a_restored_sampler_goes_on_as_the_first_would(
-            sizes in prop::collection::vec(1u64..9, 1..5), before in 0u64..12, n in 1usize..9,
-        ) {
-            let rule = mixture(&vec![1.0 / sizes.len() as f64; sizes.len()]);
-            let mut first = sampler(&sizes, Picking::Independent);
-            for step in 0..before {
-                first.draw(&rule, step, n).expect("drawable");
-            }
-            let saved = serde_json::to_string(&first.state()).expect("states serialise");
-            let mut second = sampler(&sizes, Picking::Independent);
-            second.restore(&serde_json::from_str(&saved).expect("valid")).expect("same pools");
-            for step in before..before + 6 {
-                let expected = first.draw(&rule, step, n).expect("drawable");
-                prop_assert_eq!(second.draw(&rule, step, n).expect("drawable"), expected);
-            }
-        }
-
-        #[test]
-        fn no_draw_lands_on_a_level_of_probability_zero(point in 0.0..1.0f64, zero in 0usize..3) {
-            let mut probs = vec![0.5; 3];
-            probs[zero] = 0.0;
-            prop_assert_ne!(level_at(&probs, point), zero);
-        }
-    }
-}
+mod tests;

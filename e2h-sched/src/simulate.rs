@@ -92,7 +92,7 @@ pub fn run(
     budget: Budget,
     seed: RootSeed,
 ) -> Result<Run> {
-    watched(rule, learner, budget, seed, &mut |_| {})
+    watched(rule, learner, budget, seed, &mut |_, _| {})
 }
 
 /// The probabilities that `rule` gives at each step while a synthetic learner trains under it.
@@ -106,17 +106,57 @@ pub fn trace(
     seed: RootSeed,
 ) -> Result<Vec<Vec<f64>>> {
     let mut probabilities = Vec::new();
-    watched(rule, learner, budget, seed, &mut |probs| probabilities.push(probs))?;
+    watched(rule, learner, budget, seed, &mut |probs, _| probabilities.push(probs))?;
     Ok(probabilities)
 }
 
-/// [`run`], with the probabilities of each step given to `watch`.
+/// What the groups of [`trace_pass_rates`] are sorted into, by the share x of their rollouts that is right.
+pub const PASS_RATE_BANDS: [&str; 6] =
+    ["all wrong", "x <= 1/4", "1/4 < x <= 3/4", "x > 3/4", "all right", "dropped"];
+
+/// The share of each step's groups in each of [`PASS_RATE_BANDS`], over a synthetic learner for each of the seeds
+/// `0..n_seeds`: what the updates see. A group that the rule does not keep counts as dropped.
+///
+/// # Errors
+/// Those of [`ScheduleConfig::build`] and [`LevelSampler::draw`].
+pub fn trace_pass_rates(
+    rule: &ScheduleConfig,
+    learner: &LearnerConfig,
+    budget: Budget,
+    n_seeds: u64,
+) -> Result<Vec<Vec<f64>>> {
+    let mut shares = vec![vec![0.0; PASS_RATE_BANDS.len()]; budget.steps as usize];
+    let part = 1.0 / (budget.prompts as f64 * n_seeds as f64);
+    for seed in 0..n_seeds {
+        let mut built = rule.build(learner.difficulties.len(), budget.steps)?;
+        let mut rows = shares.iter_mut();
+        watched(built.as_mut(), learner, budget, RootSeed(seed), &mut |_, kept| {
+            let Some(row) = rows.next() else { return };
+            kept.iter().for_each(|group| row[band(group.pass_rate())] += part);
+            row[PASS_RATE_BANDS.len() - 1] += part * (budget.prompts - kept.len()) as f64;
+        })?;
+    }
+    Ok(shares)
+}
+
+/// The index of a pass rate among [`PASS_RATE_BANDS`].
+fn band(pass_rate: f64) -> usize {
+    match pass_rate {
+        0.0 => 0,
+        1.0 => 4,
+        x if x <= 0.25 => 1,
+        x if x <= 0.75 => 2,
+        _ => 3,
+    }
+}
+
+/// [`run`], with the probabilities and the kept groups of each step given to `watch`.
 fn watched(
     rule: &mut dyn Curriculum,
     learner: &LearnerConfig,
     budget: Budget,
     seed: RootSeed,
-    watch: &mut dyn FnMut(Vec<f64>),
+    watch: &mut dyn FnMut(Vec<f64>, &[&GroupOutcome]),
 ) -> Result<Run> {
     let mut learner = Learner::new(learner, seed);
     let sizes = vec![learner.items_per_level(); rule.n_levels()];
@@ -124,7 +164,7 @@ fn watched(
     let mut rng = seed.stream("simulate/rollouts", &[]);
     let (mut dropped, mut flat, mut total) = (0usize, 0u64, 0u64);
     for step in 0..budget.steps {
-        watch(rule.probs(step));
+        let probs = rule.probs(step);
         let mut picks: Vec<Pick> = Vec::with_capacity(budget.prompts);
         while picks.len() < dropped.min(budget.prompts) {
             match rule.refill(step) {
@@ -141,6 +181,7 @@ fn watched(
         flat += groups.iter().filter(agree).count() as u64;
         total += groups.len() as u64;
         let kept: Vec<&GroupOutcome> = groups.iter().filter(|g| rule.keeps(step, g)).collect();
+        watch(probs, &kept);
         dropped = groups.len() - kept.len();
         learner.learn(&kept, budget.prompts);
         rule.observe(step, &groups);
@@ -167,7 +208,8 @@ pub fn compare(
     };
     let jobs: Vec<(usize, u64)> =
         (0..rules.len()).flat_map(|rule| (0..n_seeds).map(move |seed| (rule, seed))).collect();
-    let runs = in_parallel(&jobs, |&(rule, seed)| one(&rules[rule], seed));
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runs = in_parallel(n_threads, &jobs, |&(rule, seed)| one(&rules[rule], seed));
     let runs: Vec<Run> = runs.into_iter().collect::<Result<_>>()?;
     Ok(runs.chunks(n_seeds.max(1) as usize).map(summary).collect())
 }
@@ -185,9 +227,12 @@ fn summary(runs: &[Run]) -> Outcome {
     }
 }
 
-/// `work` of each job, in the order of the jobs.
-fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+/// `work` of each job on `n_threads` threads, in the order of the jobs.
+fn in_parallel<J: Sync, R: Send>(
+    n_threads: usize,
+    jobs: &[J],
+    work: impl Fn(&J) -> R + Sync,
+) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
@@ -293,9 +338,36 @@ mod tests {
     #[test]
     fn jobs_come_back_in_their_order() {
         let jobs: Vec<u64> = (0..100).collect();
-        assert_eq!(
-            in_parallel(&jobs, |&job| job * 2),
-            jobs.iter().map(|j| j * 2).collect::<Vec<_>>()
-        );
+        for n_threads in [1, 3] {
+            let doubled: Vec<u64> = jobs.iter().map(|job| job * 2).collect();
+            assert_eq!(in_parallel(n_threads, &jobs, |&job| job * 2), doubled);
+        }
+    }
+
+    #[test]
+    fn jobs_run_at_the_same_time() {
+        // Neither job can end before the other has begun.
+        let meeting = std::sync::Barrier::new(2);
+        in_parallel(2, &[(), ()], |()| meeting.wait().is_leader());
+    }
+
+    #[test]
+    fn the_bands_of_pass_rates_show_what_a_filter_drops() {
+        let learner = LearnerConfig::default();
+        let shares = |filter| {
+            let rule = ScheduleConfig { filter, ..ScheduleConfig::of(Kind::Balanced) };
+            trace_pass_rates(&rule, &learner, BUDGET, 2).expect("a valid rule")
+        };
+        let plain = shares(None);
+        let filtered = shares(Some(FilterConfig::of(FilterKind::PassRate)));
+        for (plain, filtered) in plain.iter().zip(&filtered) {
+            assert!((plain.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!((filtered.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert_eq!(plain[5], 0.0);
+            assert_eq!([filtered[0], filtered[4]], [0.0; 2]);
+        }
+        // The first step draws the same groups.
+        assert!((plain[0][0] + plain[0][4] - filtered[0][5]).abs() < 1e-12);
+        assert_eq!([0.0, 0.125, 0.25, 0.5, 0.875, 1.0].map(band), [0, 1, 1, 2, 3, 4]);
     }
 }

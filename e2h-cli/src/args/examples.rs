@@ -7,7 +7,7 @@
 pub(super) const EXAMPLES: &str = "\
 Examples:
   e2h train                                 the whole way, small: base, curriculum, evaluation
-  e2h schedule show --schedule gaussian     see what a schedule will do
+  e2h schedule show gaussian                see what a schedule will do
   e2h report runs/a runs/b                  compare two runs on one page
 
 Exit codes: 0 fine, 1 the run failed, 2 wrong usage or configuration, 130 interrupted.";
@@ -71,8 +71,12 @@ Examples:
 pub(super) const SCHEDULE: &str = "\
 Examples:
   e2h schedule list
-  e2h schedule show --schedule gaussian --set sigma=0.75
-  e2h schedule show --schedule cosine --levels 5 --steps 300 --svg cosine.svg";
+  e2h schedule show gaussian --set sigma=0.75
+  e2h schedule show cosine --tokens 60,80,120,200 --group-size 16
+  e2h schedule plot gaussian:sigma=0.75,floor=0.05 --levels 5 --steps 300 --svg gaussian.svg
+  e2h schedule compare balanced gaussian cosine
+  e2h schedule simulate balanced gaussian e2h-a --pass-rates 0.7,0.36,0.14,0.13 --by hard
+  e2h schedule replay runs/a sec e2h-a";
 
 /// Below `e2h config --help`.
 pub(super) const CONFIG: &str = "\

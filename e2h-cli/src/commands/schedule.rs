@@ -1,106 +1,86 @@
 //! `e2h schedule`: what a schedule will do, before it is used.
 
 mod compare;
+mod plot;
 mod replay;
 mod simulate;
 mod spec;
 
-use e2h_core::{RootSeed, write_atomic};
-use e2h_sched::simulate::{Budget, LearnerConfig, trace};
-use e2h_sched::{Kind, Preview, ScheduleConfig, svg, terminal};
+use e2h_core::write_atomic;
+use e2h_sched::{FilterKind, Kind, Preview, svg, terminal};
 use serde_json::json;
 
-use crate::args::{ScheduleArgs, ScheduleCommand, SchedulePlotArgs, ScheduleShowArgs};
-use crate::config::{Config, ConfigArgs};
+use crate::args::{ScheduleArgs, ScheduleCommand, ScheduleShowArgs};
 use crate::hints::{Failure, Outcome};
 use crate::progress::{out, say};
-use spec::{Size, Spec};
+use compare::{table, token_title};
+use spec::{Lengths, Size, Spec};
+
+/// Cells of a picture in the terminal.
+const WIDTH: usize = 72;
 
 /// Runs the command.
 pub(crate) fn run(args: &ScheduleArgs) -> Outcome {
     match &args.command {
-        ScheduleCommand::List => {
-            for kind in Kind::ALL {
-                out(&format!(
-                    "{:<10} {:<60} {}",
-                    kind.name(),
-                    kind.about(),
-                    kind.keys().join(", ")
-                ));
-            }
-            Ok(())
-        }
-        ScheduleCommand::Show(args) => show(args),
-        ScheduleCommand::Plot(args) => plot(args),
-        ScheduleCommand::Compare(args) => compare::run(args),
-        ScheduleCommand::Replay(args) => replay::run(args),
-        ScheduleCommand::Simulate(args) => simulate::run(args),
-    }
-}
-
-fn plot(args: &SchedulePlotArgs) -> Outcome {
-    let size = Size::of(&args.size)?;
-    let spec = Spec::parse(&args.schedule)?;
-    let preview = match &spec {
-        Spec::Rule { name, config } if config.kind.is_adaptive() => {
-            say(
-                "this rule adapts: the picture is one simulated run (`e2h schedule simulate --help`)",
-            );
-            let mut rule = spec::build(name, config, size.levels, size.steps)?;
-            // Two logits a level: the distance of the default learner's levels.
-            let difficulties = (0..size.levels).map(|level| 2.0 * level as f64).collect();
-            let learner = LearnerConfig { difficulties, ..LearnerConfig::default() };
-            let budget =
-                Budget { steps: size.steps, prompts: size.prompts as usize, group_size: 8 };
-            let rows = trace(rule.as_mut(), &learner, budget, RootSeed(0)).map_err(Failure::run)?;
-            Preview::of_table(name, rows, size.prompts)
-        }
-        _ => spec.preview(&size)?,
-    };
-    let labels: Vec<String> =
-        (0..preview.n_levels()).map(|level| format!("level {level}")).collect();
-    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-    match &args.svg {
-        Some(path) if path.as_os_str() == "-" => out(&svg(&preview, &labels)),
-        Some(path) => {
-            write_atomic(path, svg(&preview, &labels).as_bytes()).map_err(Failure::run)?;
-            say(&format!("wrote {}", path.display()));
-        }
-        None => out(&terminal(&preview, 72)),
+        ScheduleCommand::List => list(),
+        ScheduleCommand::Show(args) => show(args)?,
+        ScheduleCommand::Plot(args) => plot::run(args)?,
+        ScheduleCommand::Compare(args) => compare::run(args)?,
+        ScheduleCommand::Replay(args) => replay::run(args)?,
+        ScheduleCommand::Simulate(args) => simulate::run(args)?,
     }
     Ok(())
+}
+
+fn list() {
+    let line = |name: &str, about: &str, keys: &[&str]| {
+        out(format!("{name:<22} {about:<60} {}", keys.join(", ")).trim_end());
+    };
+    for kind in Kind::ALL {
+        line(kind.name(), kind.about(), kind.keys());
+    }
+    for kind in FilterKind::ALL {
+        line(&format!("filter.kind=\"{}\"", kind.name()), kind.about(), kind.keys());
+    }
+    say("every kind takes floor and a filter too; docs/curricula.md has the formulas");
 }
 
 fn show(args: &ScheduleShowArgs) -> Outcome {
-    let config = resolve(args)?;
-    let curriculum = spec::build(config.kind.name(), &config, args.levels, args.steps)?;
-    let preview = Preview::new(curriculum.as_ref(), args.steps, args.prompts);
+    let size = Size::of(&args.size)?;
+    let text = args.schedule.as_ref().or(args.named.as_ref()).map_or("gaussian", String::as_str);
+    let spec = Spec::parse_with(text, &args.sets)?;
+    let preview = spec.preview(&size)?;
+    let lengths = Lengths::of(&args.lengths, &size, preview.n_levels())?;
+    let tokens = lengths.expected(&preview);
     if let Some(path) = &args.svg {
-        let labels: Vec<String> = (0..args.levels).map(|level| format!("level {level}")).collect();
-        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        write_atomic(path, svg(&preview, &labels).as_bytes()).map_err(Failure::run)?;
+        write_atomic(path, svg(&preview, &level_labels(&preview)).as_bytes())
+            .map_err(Failure::run)?;
         say(&format!("wrote {}", path.display()));
     }
     if args.json {
-        out(&json!({
+        let mut shown = json!({
             "probabilities": preview.probabilities,
             "expected_counts": preview.expected_counts,
-        })
-        .to_string());
-    } else {
-        out(&terminal(&preview, 72));
-        if config.kind.is_adaptive() {
-            say("this rule adapts: what is shown is how it begins, before it has seen a reward");
+        });
+        if let Some(tokens) = tokens {
+            shown["expected_tokens"] = json!(tokens);
         }
+        out(&shown.to_string());
+        return Ok(());
+    }
+    let mut text = terminal(&preview, WIDTH);
+    if let Some(tokens) = tokens {
+        let title = token_title(lengths.group_size);
+        text += &table(&title, &[spec.name()], &[tokens], preview.n_levels());
+    }
+    out(&text);
+    if spec.adapts() {
+        say("this rule adapts: what is shown is how it begins, before it has seen a reward");
     }
     Ok(())
 }
 
-/// The schedule that the flags describe; settings are those of `[schedule]`, without the prefix.
-fn resolve(args: &ScheduleShowArgs) -> Outcome<ScheduleConfig> {
-    let sets = args.sets.iter().map(|set| format!("schedule.{set}")).collect();
-    let layers =
-        ConfigArgs { sets, schedule: Some(args.schedule.clone()), ..ConfigArgs::default() };
-    let resolved = layers.merge()?;
-    Ok(Config::clone(&resolved.value).schedule)
+/// The names of a preview's levels in a legend.
+fn level_labels(preview: &Preview) -> Vec<String> {
+    (0..preview.n_levels()).map(|level| format!("level {level}")).collect()
 }

@@ -143,7 +143,8 @@ impl Problems {
     ) -> Outcome<Trainer<'a>> {
         let sizes: Vec<u64> = self.pools.iter().map(|pool| pool.len() as u64).collect();
         let seed = RootSeed(config.seed);
-        let sampler = LevelSampler::new(seed, &sizes, config.data.picking);
+        let sampler = LevelSampler::new(seed, &sizes, config.data.picking)
+            .and_then(|sampler| sampler.weighted(&self.weights));
         let curriculum = config.schedule.build(self.pools.len(), config.train.steps);
         let reference = match config.train.kl_beta > 0.0 {
             false => Reference::None,

@@ -8,6 +8,7 @@ mod models;
 mod resume;
 mod run;
 mod tasks;
+mod schedules;
 mod tiny;
 mod train;
 mod usage;

@@ -50,7 +50,10 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("sample --level 9", 2, "has levels 0 to 4, not 9");
     check("sample --temperature=-1", 2, "--temperature is -1");
     check("schedule show --schedule linnear", 2, "linnear");
-    check("schedule show --levels 0", 2, "n_levels");
+    check("schedule show --levels 0", 2, "--levels is 0");
+    check("schedule show gaussian:sigma=-1", 2, "`sigma` is -1, but must be");
+    check("schedule show gaussian --tokens 1,2", 2, "must be 4 numbers");
+    check("schedule show gaussian --tokens 1,2,3,4 --group-size 0", 2, "--group-size is 0");
     check("schedule plot gausian", 2, "gausian");
     check("schedule plot gaussian:sigmaa=1", 2, "sigma");
     check("schedule plot gaussian:sigma=0", 2, "`sigma` is 0, but must be");
@@ -61,6 +64,12 @@ fn wrong_input_is_one_line_with_a_hint() {
     check("schedule replay taken", 2, "taken is not a run folder");
     check("schedule simulate sec --transfer 2", 2, "`transfer` is 2, but must be");
     check("schedule simulate --seeds 0", 2, "`seeds` is 0");
+    check(
+        "schedule simulate sec --pass-rates 0.5,1",
+        2,
+        "`pass-rates` of level 1 is 1, but must be",
+    );
+    check("schedule simulate sec --item-spread -1", 2, "`item_spread` is -1, but must be");
     check("tasks score --task mathh", 2, "did you mean `math`?");
     check("tasks score missing.jsonl", 2, "missing.jsonl");
     check("tasks gen contdown", 2, "did you mean `countdown`");
@@ -176,8 +185,22 @@ fn schedules_are_compared_plotted_and_simulated() {
     assert_eq!(rows[0]["expected_counts"], serde_json::json!([20.0, 20.0]));
     assert_eq!(rows[1]["expected_counts"], serde_json::json!([30.0, 10.0]));
     assert_eq!(rows[1]["expected_tokens"], serde_json::json!([600.0, 400.0]));
+    let line = "schedule show table:file=rows.csv --levels 2 --steps 10 --prompts 4 --tokens 10,20 \
+                --group-size 2";
+    let shown: Value = serde_json::from_str(&run(&format!("{line} --json"))).expect("JSON");
+    assert_eq!(shown["expected_counts"], serde_json::json!([30.0, 10.0]));
+    assert_eq!(shown["expected_tokens"], serde_json::json!([600.0, 400.0]));
+    assert!(run(line).contains("expected completion tokens, 2 completions a prompt"));
+    let shown = run("schedule show --schedule gaussian --set sigma=0.75 --steps 9 --json");
+    assert_eq!(shown, run("schedule show gaussian:sigma=0.75 --steps 9 --json"));
+    assert!(run("schedule list").contains("filter.kind=\"vcrl\""));
     assert_eq!(run("schedule plot linear --steps 20").lines().count(), 4);
     assert!(run("schedule plot e2h-a --steps 20 --svg -").starts_with("<svg"));
+    assert!(run("schedule plot sec --by pass-rate --steps 9 --svg -").contains("all wrong"));
+    let line = "schedule simulate balanced e2h-a --pass-rates 0.7,0.36,0.14,0.13 --steps 40 \
+                --prompts 16 --group-size 16 --seeds 8 --by hard --json";
+    let ranking: Value = serde_json::from_str(&run(line)).expect("JSON");
+    assert_eq!(ranking["ranking"][0]["schedule"], "e2h-a", "{ranking}");
     let line = "schedule simulate balanced gaussian only:level=3 --seeds 4 --steps 60 --json";
     let ranking: Value = serde_json::from_str(&run(line)).expect("JSON");
     assert_eq!(ranking["ranking"][2]["schedule"], "only:level=3");

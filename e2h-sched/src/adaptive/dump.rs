@@ -148,6 +148,8 @@ mod tests {
         for (bound, expected) in rule.bounds().iter().zip(expected) {
             assert!((bound - expected).abs() < 1e-15);
         }
+        let expected = 1.0 / (1.0 + ((expected[1] - expected[0]) / 0.1).exp());
+        assert!((rule.probs(1)[0] - expected).abs() < 1e-15);
     }
 
     #[test]

@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn probabilities_by_hand() {
+        // No evidence: m = 1/2, 1/4; s = v(1/2) = 1, v(1/4) = sqrt(3)/2; r = 1/2, 1/4. A quarter of the run: pull 3.
+        let easy = (1.0 * (1.0 + 2.0 * 0.5) + 0.001f64).powi(2);
+        let hard = (3.0f64.sqrt() / 2.0 * (1.0 + 2.0 * 0.25) + 0.001).powi(2) * 3.0f64.exp();
+        let expected = 0.05 + 0.9 * hard / (easy + hard);
+        assert!((rule(2).probs(25)[1] - expected).abs() < 1e-12);
+        // After the end the pull is 6, and stays.
+        let hard = hard * 3.0f64.exp();
+        let expected = 0.05 + 0.9 * hard / (easy + hard);
+        assert!((rule(2).probs(100)[1] - expected).abs() < 1e-12);
+        assert_eq!(rule(2).probs(100), rule(2).probs(1_000));
+    }
+
+    #[test]
     fn mastered_levels_fade_to_the_floor() {
         let probs = after(&[8, 8, 4, 0]).probs(60);
         let floor = E2hAConfig::default().explore / 4.0;

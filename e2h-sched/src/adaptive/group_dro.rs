@@ -64,16 +64,16 @@ impl Default for GroupDroConfig {
 impl GroupDroConfig {
     pub(crate) fn problems(&self) -> Vec<Error> {
         let mut checks = Checks::default();
-        for (name, weight) in
-            [("w_dro", self.w_dro), ("w_sec", self.w_sec), ("w_gaussian", self.w_gaussian)]
-        {
-            checks.within(name, weight, 0.0, f64::MAX);
+        let weights =
+            [("w_dro", self.w_dro), ("w_sec", self.w_sec), ("w_gaussian", self.w_gaussian)];
+        for (name, weight) in weights {
+            checks.not_negative(name, weight);
         }
-        let sum = self.w_dro + self.w_sec + self.w_gaussian;
-        checks.positive("w_dro + w_sec + w_gaussian", sum);
+        if weights.iter().all(|(_, weight)| *weight == 0.0) {
+            checks.positive("w_dro + w_sec + w_gaussian", 0.0);
+        }
         checks.positive("dro_rate", self.dro_rate);
-        checks.positive("alpha", self.alpha);
-        checks.within("alpha", self.alpha, f64::NEG_INFINITY, 1.0);
+        checks.rate("alpha", self.alpha);
         checks.positive("tau", self.tau);
         checks.positive("mu_exp", self.mu_exp);
         checks.positive("sigma", self.sigma);
@@ -181,6 +181,25 @@ mod tests {
         // g_0 = exp(0.1 * 0), g_1 = exp(0.1 * 0.75).
         let expected = 1.0 / (1.0 + 0.075f64.exp());
         assert!((rule.probs(0)[0] - expected).abs() < 1e-15);
+        // A level without groups keeps its g; the other falls behind by exp(0.1 * 0.5).
+        rule.observe(1, &[group(0, 2, 4)]);
+        let expected = 0.05f64.exp() / (0.05f64.exp() + 0.075f64.exp());
+        assert!((rule.probs(1)[0] - expected).abs() < 1e-15);
+    }
+
+    #[test]
+    fn two_steps_of_the_mixture_by_hand() {
+        let mut rule = rule(GroupDroConfig { w_dro: 2.0, ..GroupDroConfig::default() });
+        // Level 0: solved, no advantage. Level 1: one of four right, |A| = 1, so Q = 0.5.
+        rule.observe(0, &[group(0, 4, 4), group(1, 1, 4)]);
+        let robust = 1.0 / (1.0 + 0.075f64.exp());
+        let bandit = 1.0 / (1.0 + 0.5f64.exp());
+        // Step 5 of 10: mu = sqrt(1/2) levels, sigma = 0.5.
+        let mu = 0.5f64.sqrt();
+        let weight = |i: f64| (-(i - mu).powi(2) / 0.5).exp();
+        let schedule = weight(0.0) / (weight(0.0) + weight(1.0));
+        let expected = (2.0 * robust + bandit + schedule) / 4.0;
+        assert!((rule.probs(5)[0] - expected).abs() < 1e-15);
     }
 
     #[test]

@@ -38,8 +38,7 @@ impl Default for SecConfig {
 impl SecConfig {
     pub(crate) fn problems(&self) -> Vec<Error> {
         let mut checks = Checks::default();
-        checks.positive("alpha", self.alpha);
-        checks.within("alpha", self.alpha, f64::NEG_INFINITY, 1.0);
+        checks.rate("alpha", self.alpha);
         checks.positive("tau", self.tau);
         checks.into_problems()
     }

@@ -42,7 +42,8 @@ impl ThresholdConfig {
     pub(crate) fn problems(&self) -> Vec<Error> {
         let mut checks = Checks::default();
         checks.within("raise", self.raise, 0.0, 1.0);
-        checks.within("lower", self.lower, 0.0, self.raise);
+        let most = if (0.0..=1.0).contains(&self.raise) { self.raise } else { 1.0 };
+        checks.within("lower", self.lower, 0.0, most);
         checks.at_least_one("window", self.window);
         checks.into_problems()
     }

@@ -18,12 +18,24 @@ pub enum FilterKind {
 }
 
 impl FilterKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::PassRate, Self::Vcrl, Self::Pools];
+
     /// The word that a configuration uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::PassRate => "pass-rate",
             Self::Vcrl => "vcrl",
             Self::Pools => "pools",
+        }
+    }
+
+    /// One sentence for a person.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::PassRate => "only groups of middling pass rate are trained on",
+            Self::Vcrl => "low variance is dropped and replaced from a memory",
+            Self::Pools => "problems are weighed by their last pass rate",
         }
     }
 

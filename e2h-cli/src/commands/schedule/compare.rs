@@ -5,13 +5,10 @@ use std::fmt::Write;
 use e2h_sched::Preview;
 use serde_json::json;
 
-use super::spec::{Size, Spec};
+use super::spec::{Lengths, Size, Spec};
 use crate::args::ScheduleCompareArgs;
-use crate::hints::{Failure, Outcome};
+use crate::hints::Outcome;
 use crate::progress::{out, say};
-
-/// Completions a prompt where neither a flag nor a run says it.
-const GROUP_SIZE: u64 = 8;
 
 /// Runs the command.
 pub(super) fn run(args: &ScheduleCompareArgs) -> Outcome {
@@ -20,21 +17,7 @@ pub(super) fn run(args: &ScheduleCompareArgs) -> Outcome {
     let previews: Vec<Preview> =
         specs.iter().map(|spec| spec.preview(&size)).collect::<Outcome<_>>()?;
     let levels = previews.iter().map(Preview::n_levels).max().unwrap_or(0);
-    let tokens = args.tokens.as_ref().or(size.tokens.as_ref());
-    let group_size = args.group_size.or(size.group_size).unwrap_or(GROUP_SIZE);
-    if let Some(tokens) = tokens {
-        let fits = tokens.len() == levels && tokens.iter().all(|n| n.is_finite() && *n >= 0.0);
-        if !fits {
-            let problem = format!(
-                "--tokens is {tokens:?}, but must be {levels} numbers of at least 0, one a level"
-            );
-            return Err(Failure::usage(problem).hint("for example --tokens 60,80,120,200"));
-        }
-    }
-    let of_tokens = |preview: &Preview| -> Option<Vec<f64>> {
-        let cost = |(count, tokens): (&f64, &f64)| count * group_size as f64 * tokens;
-        Some(preview.expected_counts.iter().zip(tokens?).map(cost).collect())
-    };
+    let lengths = Lengths::of(&args.lengths, &size, levels)?;
     if args.json {
         let row = |(spec, preview): (&Spec, &Preview)| {
             json!({
@@ -42,7 +25,7 @@ pub(super) fn run(args: &ScheduleCompareArgs) -> Outcome {
                 "steps": preview.steps,
                 "prompts": preview.prompts,
                 "expected_counts": preview.expected_counts,
-                "expected_tokens": of_tokens(preview),
+                "expected_tokens": lengths.expected(preview),
             })
         };
         let rows: Vec<_> = specs.iter().zip(&previews).map(row).collect();
@@ -52,21 +35,24 @@ pub(super) fn run(args: &ScheduleCompareArgs) -> Outcome {
     let names: Vec<&str> = specs.iter().map(Spec::name).collect();
     let counts: Vec<Vec<f64>> = previews.iter().map(|p| p.expected_counts.clone()).collect();
     let mut text = table("expected prompts", &names, &counts, levels);
-    if let Some(costs) = previews.iter().map(of_tokens).collect::<Option<Vec<_>>>() {
-        let title = format!("\nexpected completion tokens, {group_size} completions a prompt");
+    if let Some(costs) = previews.iter().map(|p| lengths.expected(p)).collect::<Option<Vec<_>>>() {
+        let title = token_title(lengths.group_size);
         text += &table(&title, &names, &costs, levels);
     }
     out(&text);
-    let adapts =
-        |spec: &Spec| matches!(spec, Spec::Rule { config, .. } if config.kind.is_adaptive());
-    if specs.iter().any(adapts) {
+    if specs.iter().any(Spec::adapts) {
         say("rules that adapt are shown as they begin; `e2h schedule simulate` lets them learn");
     }
     Ok(())
 }
 
+/// The title of a table of tokens.
+pub(super) fn token_title(group_size: u64) -> String {
+    format!("\nexpected completion tokens, {group_size} completions a prompt")
+}
+
 /// One line a schedule: a number a level and their sum.
-fn table(title: &str, names: &[&str], rows: &[Vec<f64>], levels: usize) -> String {
+pub(super) fn table(title: &str, names: &[&str], rows: &[Vec<f64>], levels: usize) -> String {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!("{title}\n{:<width$}", "schedule");
     for level in 0..levels {

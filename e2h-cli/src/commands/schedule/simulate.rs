@@ -13,16 +13,15 @@ use crate::progress::{out, say};
 
 /// Runs the command.
 pub(super) fn run(args: &ScheduleSimulateArgs) -> Outcome {
-    let learner = LearnerConfig {
-        difficulties: args.difficulties.clone(),
-        rate: args.rate,
-        transfer: args.transfer,
-        forgetting: args.forgetting,
-        ..LearnerConfig::default()
-    };
-    let budget = Budget { steps: args.steps, prompts: args.prompts, group_size: args.group_size };
+    let (learner, budget) = (learner(args), budget(args));
     let problems = learner.problems().into_iter().chain(budget.problems());
     let mut problems: Vec<String> = problems.map(|problem| problem.to_string()).collect();
+    for (level, rate) in args.pass_rates.iter().flatten().enumerate() {
+        if !is_open_share(rate) {
+            let bound = "greater than 0 and less than 1";
+            problems.push(format!("`pass-rates` of level {level} is {rate}, but must be {bound}"));
+        }
+    }
     if !(1..=100_000).contains(&args.seeds) {
         problems
             .push(format!("`seeds` is {}, but must be at least 1 and at most 100000", args.seeds));
@@ -90,6 +89,34 @@ pub(super) fn run(args: &ScheduleSimulateArgs) -> Outcome {
         args.seeds
     ));
     Ok(())
+}
+
+/// A learner whose skill starts at 0: a level of difficulty d is passed at the rate `1 / (1 + exp(d))`.
+fn learner(args: &ScheduleSimulateArgs) -> LearnerConfig {
+    let difficulties = match &args.pass_rates {
+        // What is out of range is reported by its own name.
+        Some(rates) => rates
+            .iter()
+            .map(|p| if is_open_share(p) { ((1.0 - p) / p).ln() } else { 0.0 })
+            .collect(),
+        None => args.difficulties.clone(),
+    };
+    LearnerConfig {
+        difficulties,
+        rate: args.rate,
+        transfer: args.transfer,
+        forgetting: args.forgetting,
+        item_spread: args.item_spread,
+        ..LearnerConfig::default()
+    }
+}
+
+fn is_open_share(value: &f64) -> bool {
+    *value > 0.0 && *value < 1.0
+}
+
+fn budget(args: &ScheduleSimulateArgs) -> Budget {
+    Budget { steps: args.steps, prompts: args.prompts, group_size: args.group_size }
 }
 
 /// The schedules asked for, or every kind that needs no key.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use e2h_core::Curriculum;
-use e2h_sched::{Preview, ScheduleConfig};
+use e2h_sched::{Kind, Preview, ScheduleConfig};
 
-use crate::args::ScheduleSize;
+use crate::args::{ScheduleLengths, ScheduleSize};
 use crate::config::{Config, ConfigArgs, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::report::RunData;
@@ -31,11 +31,21 @@ pub(super) enum Spec {
 impl Spec {
     /// Reads `KIND`, `KIND:key=value,...`, a TOML file or a run folder.
     pub(super) fn parse(text: &str) -> Outcome<Self> {
+        Self::parse_with(text, &[])
+    }
+
+    /// [`parse`](Self::parse), with settings `key=value` on top of those in `text`.
+    pub(super) fn parse_with(text: &str, sets: &[String]) -> Outcome<Self> {
         let path = Path::new(text);
         if path.is_dir() {
+            if let Some(set) = sets.first() {
+                let problem = format!("{text} is a finished run; --set {set} cannot change it");
+                return Err(Failure::usage(problem).hint("leave --set out, or give a kind"));
+            }
             return Ok(Self::Run { name: text.to_owned(), preview: logged(path)? });
         }
-        Ok(Self::Rule { name: text.to_owned(), config: Box::new(rule(text)?) })
+        let name = [&[text.to_owned()], sets].concat().join(" ");
+        Ok(Self::Rule { name, config: Box::new(rule_with(text, sets)?) })
     }
 
     /// As written.
@@ -43,6 +53,11 @@ impl Spec {
         match self {
             Self::Rule { name, .. } | Self::Run { name, .. } => name,
         }
+    }
+
+    /// True for a rule that learns from rewards.
+    pub(super) fn adapts(&self) -> bool {
+        matches!(self, Self::Rule { config, .. } if config.kind.is_adaptive())
     }
 
     /// The probabilities over a run of `size`; an adaptive rule is shown as it begins.
@@ -59,17 +74,28 @@ impl Spec {
 
 /// The rule that `text` describes: `KIND`, `KIND:key=value,...` or a TOML file.
 pub(super) fn rule(text: &str) -> Outcome<ScheduleConfig> {
+    rule_with(text, &[])
+}
+
+/// [`rule`], with settings `key=value` on top of those in `text`.
+fn rule_with(text: &str, sets: &[String]) -> Outcome<ScheduleConfig> {
+    let more = sets.iter().map(|set| format!("schedule.{set}"));
     if text.ends_with(".toml") {
-        let args = ConfigArgs { files: vec![text.into()], ..ConfigArgs::default() };
+        let sets = more.collect();
+        let args = ConfigArgs { files: vec![text.into()], sets, ..ConfigArgs::default() };
         return Ok(args.merge()?.value.schedule);
     }
     let (kind, settings) = text.split_once(':').unwrap_or((text, ""));
-    let sets = split(settings).iter().map(|set| format!("schedule.{set}")).collect();
+    let own = split(settings).into_iter().map(|set| format!("schedule.{set}"));
+    let sets = own.chain(more).collect();
     let args = ConfigArgs { sets, schedule: Some(kind.to_owned()), ..ConfigArgs::default() };
     let config = args.merge().map_err(|failure| {
         let failure = failure.context(format!("schedule {text}"));
         if kind.contains('/') || Path::new(kind).exists() {
             return failure.hint("give a kind, a .toml file or a run folder that is there");
+        }
+        if Kind::ALL.iter().all(|known| known.name() != kind) {
+            return failure.hint("`e2h schedule list` shows the kinds and what each takes");
         }
         failure
     })?;
@@ -145,6 +171,45 @@ impl Size {
             }
         }
         Ok(size)
+    }
+}
+
+/// Completions a prompt where neither a flag nor a run says it.
+const GROUP_SIZE: u64 = 8;
+
+/// How many tokens the prompts of a schedule will ask for.
+pub(super) struct Lengths {
+    tokens: Option<Vec<f64>>,
+    /// Completions a prompt, G.
+    pub(super) group_size: u64,
+}
+
+impl Lengths {
+    /// The flags, over what the run of `size` says; the tokens are those of `levels` levels.
+    pub(super) fn of(args: &ScheduleLengths, size: &Size, levels: usize) -> Outcome<Self> {
+        let tokens = args.tokens.as_ref().or(size.tokens.as_ref()).cloned();
+        let bad = |problem| {
+            Err(Failure::usage(problem).hint("for example --tokens 60,80,120,200 --group-size 8"))
+        };
+        if let Some(tokens) = &tokens {
+            let fits = tokens.len() == levels && tokens.iter().all(|n| n.is_finite() && *n >= 0.0);
+            if !fits {
+                return bad(format!(
+                    "--tokens is {tokens:?}, but must be {levels} numbers of at least 0, one a level"
+                ));
+            }
+        }
+        let group_size = args.group_size.or(size.group_size).unwrap_or(GROUP_SIZE);
+        if group_size == 0 {
+            return bad("--group-size is 0, but must be at least 1".to_owned());
+        }
+        Ok(Self { tokens, group_size })
+    }
+
+    /// Expected completion tokens of each level, where lengths are known.
+    pub(super) fn expected(&self, preview: &Preview) -> Option<Vec<f64>> {
+        let cost = |(count, tokens): (&f64, &f64)| count * self.group_size as f64 * tokens;
+        Some(preview.expected_counts.iter().zip(self.tokens.as_ref()?).map(cost).collect())
     }
 }
 
