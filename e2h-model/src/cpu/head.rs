@@ -324,17 +324,19 @@ mod tests {
             let mut d_x = vec![0.0; c];
             let rows = head.chunks_exact(c).zip(d_head.chunks_exact_mut(c)).zip(&d_logits);
             for ((w, d_w), d) in rows {
-                for k in 0..c {
-                    d_x[k] += d * w[k];
-                    d_w[k] += d * x[k];
+                for (d_x, w) in d_x.iter_mut().zip(w) {
+                    *d_x += d * w;
+                }
+                for (d_w, x) in d_w.iter_mut().zip(&x) {
+                    *d_w += d * x;
                 }
             }
             for (got, want) in workspace.d_hidden[query.row * c..][..c].iter().zip(&d_x) {
-                assert!((f64::from(*got) - want).abs() < 1e-4, "row {i}: {got}, not {want}");
+                assert!((f64::from(*got) - want).abs() < 3e-4, "row {i}: {got}, not {want}");
             }
         }
         for (got, want) in own[shape.layout.head.clone()].iter().zip(&d_head) {
-            assert!((f64::from(*got) - want).abs() < 1e-4, "head: {got}, not {want}");
+            assert!((f64::from(*got) - want).abs() < 3e-4, "head: {got}, not {want}");
         }
     }
 

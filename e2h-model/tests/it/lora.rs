@@ -138,7 +138,7 @@ fn has_logits(engine: &dyn Engine, name: &str) {
     let per_row = want.len() / 2;
     for (ids, want) in ids.chunks(12).zip(want.chunks(per_row)) {
         let worst = largest_difference(&engine.logits(ids).expect("valid"), want);
-        assert!(worst < 2e-5, "{}: {name} are off by {worst}", engine.name());
+        assert!(worst < 1e-4, "{}: {name} are off by {worst}", engine.name());
     }
 }
 
@@ -172,7 +172,7 @@ fn our_files_have_the_tensors_and_settings_of_pefts() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let adapter = Adapter::load(&fixture(name), model.config()).expect("loadable");
         adapter.save(folder.path(), Some("base"), WeightFormat::F32).expect("saved");
-        let [ours, theirs] = [folder.path(), &fixture(name)].map(|folder| {
+        let [ours, theirs] = [folder.path(), fixture(name).as_path()].map(|folder| {
             let text = std::fs::read_to_string(folder.join("adapter_config.json"));
             let config: Value = serde_json::from_str(&text.expect("readable")).expect("JSON");
             (tensors(&folder.join("adapter_model.safetensors")), config)
@@ -184,8 +184,8 @@ fn our_files_have_the_tensors_and_settings_of_pefts() {
                 "target_modules" => {
                     let theirs = theirs.1[key].as_array().expect("a list");
                     let ends_with = |suffix: &str| {
-                        let names = theirs.iter().filter_map(Value::as_str);
-                        names.into_iter().any(|name| name.ends_with(suffix))
+                        let mut names = theirs.iter().filter_map(Value::as_str);
+                        names.any(|name| name.ends_with(suffix))
                     };
                     let ours = value.as_array().expect("a list");
                     assert!(ours.iter().filter_map(Value::as_str).all(ends_with), "{value}");
@@ -199,18 +199,7 @@ fn our_files_have_the_tensors_and_settings_of_pefts() {
     }
 }
 
-/// Loads a model folder and an adapter folder and prints the log-probs of `tokens` after the first.
-const PEFT_PROGRAM: &str = r"
-import sys, torch
-from transformers import AutoModelForCausalLM
-from peft import PeftModel
-base, adapter, tokens = sys.argv[1], sys.argv[2], [int(t) for t in sys.argv[3].split(',')]
-model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-model = PeftModel.from_pretrained(model, adapter).eval()
-with torch.no_grad():
-    logits = model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
-print(' '.join(str(logits[i, t].item()) for i, t in enumerate(tokens[1:])))
-";
+const PEFT_PROGRAM: &str = include_str!("peft.py");
 
 #[test]
 fn peft_opens_our_adapters_with_equal_logprobs() {

@@ -18,7 +18,7 @@ const OWN: [(&str, &str); 3] = [
     ),
     (
         "methods",
-        "{% for m in messages %}{{ m.content.split('</think>')[-1].lstrip('\\n').replace('a', 'b') }}|{{ m.content.startswith('So') }}|{{ m.content[:3] }}|{{ m | tojson }}{% if tools is not none and tools %}no{% endif %}{% if m.tool_calls %}no{% endif %}{% endfor %}",
+        "{% for m in messages %}{{ m.content.split('</think>')[-1].lstrip('\\n').replace('a', 'b') }}|{% if m.content.startswith('So') %}so{% endif %}|{{ m.content[:3] }}|{{ m.content | tojson }}{% if tools is not none and tools %}no{% endif %}{% if m.tool_calls %}no{% endif %}{% endfor %}",
     ),
     (
         "raises",
