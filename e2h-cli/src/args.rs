@@ -125,6 +125,9 @@ pub(crate) struct EvalArgs {
     pub tasks: Vec<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Take the held-out problems from this JSONL file, as `data.test.path` does
+    #[arg(long, value_name = "FILE", conflicts_with = "tasks")]
+    pub rows: Option<String>,
     /// Held-out problems a level
     #[arg(long, value_name = "N")]
     pub problems: Option<u64>,

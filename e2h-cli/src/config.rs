@@ -192,7 +192,7 @@ impl BaseSection {
 /// The layers that a command line can put on top of the defaults.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ConfigArgs {
-    /// Start from a preset: countdown-nano, blocksworld-nano
+    /// Start from a preset, for example countdown-nano or paper/qwen2.5-1.5b-gsm8k; `e2h config list` shows all
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Lay a TOML file on top (may be given several times, later wins)
@@ -201,7 +201,7 @@ pub(crate) struct ConfigArgs {
     /// Set one value, for example --set train.group_size=8
     #[arg(long = "set", short = 's', value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Train on this task's nano preset: countdown, blocksworld
+    /// Start from this task's preset: NAME-nano for the small models of E2H, paper/NAME for chat models
     #[arg(long, value_name = "TASK")]
     pub task: Option<String>,
     /// Root of all random streams
@@ -288,22 +288,33 @@ impl ConfigArgs {
             (Some(_), Some(_)) => Err(Failure::usage("--preset and --task exclude each other")
                 .hint("a preset names its task already")),
             (Some(preset), None) => Ok(Some(preset.clone())),
-            (None, Some(task)) => {
-                let name = format!("{task}-nano");
-                if PRESETS.iter().any(|(known, _)| *known == name) {
-                    return Ok(Some(name));
-                }
-                let tasks = || PRESETS.iter().filter_map(|(name, _)| name.strip_suffix("-nano"));
-                let known = tasks().collect::<Vec<_>>().join(", ");
-                let failure = Failure::usage(format!("unknown task `{task}` (known: {known})"));
-                Err(match crate::hints::did_you_mean(task, tasks()) {
-                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                    None => failure.hint("`e2h tasks list` shows the tasks"),
-                })
-            }
+            (None, Some(task)) => self.preset_of_task(task).map(Some),
             (None, None) if self.files.is_empty() => Ok(Some("countdown-nano".to_owned())),
             (None, None) => Ok(None),
         }
+    }
+
+    /// The preset of a task that fits the model: a small model knows the words of its nano preset alone.
+    fn preset_of_task(&self, task: &str) -> Outcome<String> {
+        let has = |name: &str| PRESETS.iter().any(|(known, _)| *known == name);
+        let (nano, paper) = (format!("{task}-nano"), format!("paper/{task}"));
+        let is_small = self.model.as_deref().is_none_or(crate::policy::is_word_level);
+        match (has(&nano), has(&paper) && !task.contains('-') && task != "recipe") {
+            (true, false) => return Ok(nano),
+            (true, true) if is_small => return Ok(nano),
+            (_, true) => return Ok(paper),
+            (false, false) => {}
+        }
+        let tasks = || {
+            let names = PRESETS.iter().filter_map(|(name, _)| name.strip_prefix("paper/"));
+            names.filter(|name| !name.contains('-') && *name != "recipe")
+        };
+        let known = tasks().collect::<Vec<_>>().join(", ");
+        let failure = Failure::usage(format!("unknown task `{task}` (known: {known})"));
+        Err(match crate::hints::did_you_mean(task, tasks()) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint("`e2h tasks list` shows the tasks; `task.kind` takes any of them"),
+        })
     }
 }
 

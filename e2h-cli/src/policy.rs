@@ -49,6 +49,26 @@ pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
     Ok(Placed { policy, place: place("burn") })
 }
 
+/// True for the small models that E2H trains from nothing: their tokenizer is one of words, and knows those of one
+/// task. True too where there is no such folder: that is found when it is loaded.
+pub(crate) fn is_word_level(base: &str) -> bool {
+    let path = Path::new(base);
+    if base.starts_with(EMBEDDED) {
+        return true;
+    }
+    if !path.is_dir() {
+        return !is_hub_id(base);
+    }
+    if path.join(ADAPTER_CONFIG_FILE).is_file() {
+        let base = PeftConfig::load(path).ok().and_then(|config| config.base);
+        let whole = |base: &str| !Path::new(base).join(ADAPTER_CONFIG_FILE).is_file();
+        return base.is_none_or(|base| whole(&base) && is_word_level(&base));
+    }
+    let text = std::fs::read_to_string(path.join("tokenizer.json")).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    json.is_null() || json["model"]["type"] == "WordLevel"
+}
+
 /// Where the files of a model are.
 pub(crate) enum Source {
     /// A folder in the Hugging Face layout.

@@ -52,6 +52,22 @@ mod tests {
     }
 
     #[test]
+    fn every_value_of_the_papers_presets_cites_its_source() {
+        for (name, text) in PRESETS.iter().filter(|(name, _)| name.starts_with("paper/")) {
+            let values = text.lines().filter(|line| {
+                line.contains('=') && !line.starts_with('#') && !line.starts_with("inherit")
+            });
+            let mut n = 0;
+            for line in values {
+                let source = line.split_once(" # ").map(|(_, source)| source.trim());
+                assert!(source.is_some_and(|source| source.len() > 3), "{name}: {line}");
+                n += 1;
+            }
+            assert!(n > 0, "{name} has no value");
+        }
+    }
+
+    #[test]
     fn runs_of_the_paper_differ_in_model_and_task_alone() {
         let resolve = |name: &str| {
             let args = ConfigArgs { preset: Some(name.to_owned()), ..ConfigArgs::default() };

@@ -156,7 +156,9 @@ fn generates(config: &Config, key: &str) -> Outcome {
         return Ok(());
     }
     let message = format!("the problems of this task come from files, and {key} names none");
-    Err(Failure::usage(message).hint(format!("--set {key}.path=FILE, or {key}.hub in a file")))
+    let rows = if key == "data.test" { "`e2h eval --rows FILE`, " } else { "" };
+    Err(Failure::usage(message)
+        .hint(format!("{rows}--set {key}.path=FILE, or {key}.hub in a file")))
 }
 
 fn warn_of_overlap(train: &Rows, test: &Rows) {

@@ -3,8 +3,8 @@
 //!
 //! `cargo run -p e2h-model --example goldens -- DIR [DEVICE]`, as `cargo xtask golden models DIR` does. DIR holds
 //! `config.json`, `model.safetensors` and `expected.safetensors`, or folders that do. The expected file has, for rows
-//! padded on the left: `input_ids`, `attention_mask`, `logprobs` and `target_mask`, `entropies`, `grad.*`, `greedy`,
-//! and with an adapter in `adapter/` also `lora_grad.*`.
+//! padded on the left: `input_ids`, `attention_mask`, `logits`, `logprobs` and `target_mask`, `entropies`, `grad.*`,
+//! `greedy`, and with an adapter in `adapter/` also `lora_logits` and `lora_grad.*`.
 #![expect(clippy::print_stdout, reason = "what it prints is its purpose")]
 
 use std::error::Error;
@@ -17,6 +17,8 @@ use e2h_model::{
 };
 use safetensors::SafeTensors;
 
+/// Largest difference of logits.
+const LOGITS_TOLERANCE: f32 = 2e-4;
 /// Largest difference of log-probs and entropies.
 const STATS_TOLERANCE: f32 = 1e-4;
 /// Largest difference of a gradient, over the largest entry of its tensor.
@@ -30,7 +32,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let choice = device(&arguments.next().unwrap_or_else(|| "cpu".to_owned()))?;
     println!("device: {} ({})", choice.name, choice.reason);
     println!("largest differences; gradients relative to their tensor's largest entry");
-    let header = ["model", "engine", "log-probs", "entropies", "gradients", "LoRA grads", "greedy"];
+    let header = [
+        "model",
+        "engine",
+        "logits",
+        "log-probs",
+        "entropies",
+        "gradients",
+        "LoRA logits",
+        "LoRA grads",
+        "greedy",
+    ];
     println!("{}", header.map(|name| format!("{name:>12}")).join(" "));
     let mut bad = 0;
     for folder in folders(&dir)? {
@@ -71,6 +83,7 @@ fn model(folder: &Path, choice: &DeviceChoice) -> Result<usize, Box<dyn Error>> 
     let mut bad = 0;
     for engine in &mut engines {
         let engine = engine.as_mut();
+        let plain = logits(engine, &expected, "logits")?;
         let (logprobs, entropies) = stats(engine, &expected)?;
         let grads = gradients(engine, &expected, "grad.")?;
         let wrong = greedy(engine, &expected)?;
@@ -78,7 +91,8 @@ fn model(folder: &Path, choice: &DeviceChoice) -> Result<usize, Box<dyn Error>> 
             path if path.is_dir() => {
                 let adapter = Adapter::load(path.as_path(), engine.config())?;
                 engine.set_adapter(Some(adapter));
-                Some(gradients(engine, &expected, "lora_grad.")?)
+                let logits = logits(engine, &expected, "lora_logits")?;
+                Some((logits, gradients(engine, &expected, "lora_grad.")?))
             }
             _ => None,
         };
@@ -87,18 +101,22 @@ fn model(folder: &Path, choice: &DeviceChoice) -> Result<usize, Box<dyn Error>> 
         let shown = [
             name,
             engine.name().to_owned(),
+            format!("{plain:.1e}"),
             format!("{logprobs:.1e}"),
             format!("{entropies:.1e}"),
             format!("{grads:.1e}"),
-            lora.map_or("-".to_owned(), |lora| format!("{lora:.1e}")),
+            lora.map_or("-".to_owned(), |(logits, _)| format!("{logits:.1e}")),
+            lora.map_or("-".to_owned(), |(_, grads)| format!("{grads:.1e}")),
             format!("{}/{n_rows}", n_rows - wrong),
         ];
         println!("{}", shown.map(|text| format!("{text:>12}")).join(" "));
         let over = [
+            plain > LOGITS_TOLERANCE,
             logprobs > STATS_TOLERANCE,
             entropies > STATS_TOLERANCE,
             grads > GRAD_TOLERANCE,
-            lora.is_some_and(|lora| lora > GRAD_TOLERANCE),
+            lora.is_some_and(|(logits, _)| logits > LOGITS_TOLERANCE),
+            lora.is_some_and(|(_, grads)| grads > GRAD_TOLERANCE),
             wrong > 0,
         ];
         bad += over.into_iter().filter(|over| *over).count();
@@ -167,6 +185,18 @@ fn largest(a: &[f32], b: &[f32]) -> f32 {
         return f32::INFINITY;
     }
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Largest difference of logits.
+fn logits(engine: &dyn Engine, expected: &Expected, name: &str) -> Result<f32, Box<dyn Error>> {
+    let (want, v) = (expected.floats(name), engine.config().vocab_size);
+    let mut worst = 0.0_f32;
+    for (i, row) in expected.rows().iter().enumerate() {
+        let end = (i + 1) * expected.width * v;
+        let want = want.get(end.saturating_sub(row.len() * v)..end).unwrap_or_default();
+        worst = worst.max(largest(&engine.logits(row)?, want));
+    }
+    Ok(worst)
 }
 
 /// Largest differences of log-probs and of entropies, over all ways to cut the batch.

@@ -1,10 +1,14 @@
 //! Measures the memory of log-probs, entropies and their gradient with a vocabulary of 151,936, Qwen's.
 //!
-//! `cargo run -p e2h-model --example head_memory [TOKENS]`, on Linux: the peak is the kernel's `VmHWM`.
+//! `cargo run -p e2h-model --example head_memory [TOKENS] [ENGINE]`, on Linux: the peak is the kernel's `VmHWM`. ENGINE
+//! is `fused` or `burn`.
 #![expect(clippy::print_stdout, reason = "what it prints is its purpose")]
 
 use e2h_core::{RootSeed, TokenId};
-use e2h_model::{Adapter, Group, LoraConfig, Model, ModelConfig, Result, TokenGrads, TokenStats};
+use e2h_model::{
+    Adapter, BurnDecoder, Engine, Group, LoraConfig, Model, ModelConfig, Precision, Result,
+    TokenGrads, TokenStats, device,
+};
 
 const VOCAB: usize = 151_936;
 const WIDTH: usize = 64;
@@ -22,12 +26,19 @@ fn main() -> Result<()> {
         ..ModelConfig::nano(VOCAB)
     };
     let model = Model::new(config.clone(), &mut RootSeed(1).stream("init", &[]));
-    let mut model = model.with_threads(1);
+    let mut model: Box<dyn Engine> = match std::env::args().nth(2).as_deref() {
+        Some("burn") => {
+            let (config, weights, _) = model.into_parts();
+            Box::new(BurnDecoder::new(config, weights, &device("cpu")?.device, Precision::F32)?)
+        }
+        _ => Box::new(model.with_threads(1)),
+    };
     let adapter = Adapter::new(LoraConfig::default(), &config, &mut RootSeed(1).stream("a", &[]));
     model.set_adapter(Some(adapter));
     let completion: Vec<TokenId> = (0..len).map(|i| (i * 37 % VOCAB) as TokenId).collect();
     let group = Group { prompt: &[1], completions: vec![&completion; SEQUENCES] };
     let groups = [group];
+    println!("engine: {}", model.name());
     println!("{n} tokens x {VOCAB} logits in f32 are {:.0} MiB", mib(n * VOCAB * 4));
     println!("weights: {:.0} MiB", mib(model.weights().len() * 4));
     let before = peak_mib();
@@ -38,7 +49,7 @@ fn main() -> Result<()> {
         d_logprobs: vec![1.0; stats.logprobs.len()],
         d_entropies: vec![0.1; stats.logprobs.len()],
     };
-    model.backward(&groups, n + 1, &mut grads, loss)?;
+    model.backward(&groups, n + 1, &mut grads, &loss)?;
     println!("with their gradient: {:.0} MiB over the peak before", peak_mib() - before);
     Ok(())
 }

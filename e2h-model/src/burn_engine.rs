@@ -242,6 +242,11 @@ impl BurnDecoder {
         self.dropout_key = stream.next_u64();
     }
 
+    /// Takes the decoder apart: shape, flat weights and adapter; what the device holds is dropped.
+    pub fn into_parts(self) -> (ModelConfig, Vec<f32>, Option<Adapter>) {
+        (self.config, self.flat, self.adapter)
+    }
+
     /// The device that training computes on.
     fn autodiff_device(&self) -> Device {
         let device = self.device.clone().autodiff();

@@ -211,6 +211,12 @@ impl ModelConfig {
         if flag(&mut fields, "use_sliding_window") == Some(true) {
             return Err("`use_sliding_window` true is not supported".to_owned());
         }
+        let kinds = fields.get("layer_types").and_then(Value::as_array).into_iter().flatten();
+        if let Some(kind) = kinds.filter_map(Value::as_str).find(|kind| *kind != "full_attention") {
+            return Err(format!(
+                "layer type `{kind}` is not supported (supported: full_attention)"
+            ));
+        }
         let config = Self {
             family,
             vocab_size,
@@ -303,6 +309,10 @@ fn take_rope(fields: &mut Map<String, Value>) -> std::result::Result<(f64, RopeS
         Some(Value::Object(map)) => map,
         _ => Map::new(),
     };
+    let part = fields.get("partial_rotary_factor").or_else(|| nested.get("partial_rotary_factor"));
+    if let Some(part) = part.and_then(Value::as_f64).filter(|part| *part != 1.0) {
+        return Err(format!("`partial_rotary_factor` {part} is not supported (supported: 1)"));
+    }
     let theta = fields
         .remove("rope_theta")
         .or_else(|| nested.get("rope_theta").cloned())

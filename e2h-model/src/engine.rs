@@ -1,6 +1,6 @@
 //! What trainers and samplers need of a decoder, whichever engine computes it.
 
-use e2h_core::{GenerateRequest, Generation, Sampling, Stream};
+use e2h_core::{GenerateRequest, Generation, Sampling, Stream, TokenId};
 
 use crate::batch::Group;
 use crate::generate::StopRule;
@@ -53,6 +53,17 @@ pub trait Engine {
 
     /// Lets `update`, for example an optimiser, change the parameters that are trained.
     fn update_params(&mut self, update: &mut dyn FnMut(&Layout, &mut [f32]));
+
+    /// Takes the decoder apart: shape, flat weights and adapter. No weight is copied.
+    fn into_parts(self: Box<Self>) -> (ModelConfig, Vec<f32>, Option<Adapter>);
+
+    /// Logits of the token after each token of a sequence, with the adapter where there is one. `[T, V]`
+    ///
+    /// For comparisons and tools: training and sampling never hold them all.
+    ///
+    /// # Errors
+    /// See [`Model::logits`].
+    fn logits(&self, tokens: &[TokenId]) -> Result<Vec<f32>>;
 
     /// Log-probs and entropies of every completion token, sequence after sequence in batch order.
     ///
@@ -129,6 +140,14 @@ macro_rules! forward_to_inherent {
 
         fn set_dropout_stream(&mut self, stream: Stream) {
             <$engine>::set_dropout_stream(self, stream);
+        }
+
+        fn into_parts(self: Box<Self>) -> (ModelConfig, Vec<f32>, Option<Adapter>) {
+            <$engine>::into_parts(*self)
+        }
+
+        fn logits(&self, tokens: &[TokenId]) -> Result<Vec<f32>> {
+            <$engine>::logits(self, tokens)
         }
 
         fn update_params(&mut self, update: &mut dyn FnMut(&Layout, &mut [f32])) {

@@ -47,12 +47,13 @@ impl LanguageModel {
     /// # Errors
     /// [`Error::Device`] when the device cannot take it.
     pub fn on_burn(self, device: &DeviceChoice, precision: Precision) -> Result<Self> {
-        let (config, weights) = (self.engine.config().clone(), self.engine.weights().to_vec());
+        let Self { engine, text, base } = self;
+        let (config, weights, adapter) = engine.into_parts();
         let mut engine = BurnDecoder::new(config, weights, &device.device, precision)?;
-        if let Some(adapter) = self.engine.adapter() {
-            engine.set_adapter(Some(adapter.clone()));
+        if adapter.is_some() {
+            engine.set_adapter(adapter);
         }
-        Ok(Self { engine: Box::new(engine), ..self })
+        Ok(Self { engine: Box::new(engine), text, base })
     }
 
     /// Freezes the weights and puts an adapter beside them; `base` is how the user names the model.
@@ -146,7 +147,7 @@ impl Policy for LanguageModel {
     }
 
     fn decode(&self, tokens: &[TokenId]) -> e2h_core::Result<String> {
-        Ok(self.text.decode(tokens)?)
+        Ok(self.text.decode_completion(tokens)?)
     }
 
     fn generate(

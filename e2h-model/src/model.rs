@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use e2h_core::Stream;
+use e2h_core::{Stream, TokenId};
 use rand::Rng;
 
 use crate::adapter::Dropout;
-use crate::batch::{Group, Slice, check_groups, pack};
-use crate::cpu::forward::{Shape, Workspace};
+use crate::batch::{Group, Slice, check_groups, check_tokens, pack};
+use crate::cpu::forward::{Shape, Workspace, linear};
 use crate::cpu::head::{HeadBuffers, HeadOutput};
 use crate::cpu::side::{Grads, Weights};
 use crate::params::Layout;
@@ -181,6 +181,26 @@ impl Model {
     /// What computes outside training.
     pub(crate) fn plain(&self) -> Weights<'_> {
         Weights { base: &self.weights, adapter: self.adapter.as_ref(), dropout: None }
+    }
+
+    /// Takes the decoder apart: shape, flat weights and adapter.
+    pub fn into_parts(self) -> (ModelConfig, Vec<f32>, Option<Adapter>) {
+        (self.shape.config, self.weights, self.adapter)
+    }
+
+    /// Logits of the token after each token of a sequence, with the adapter where there is one. `[T, V]`
+    ///
+    /// # Errors
+    /// [`UnknownToken`](crate::Error::UnknownToken), [`ContextOverflow`](crate::Error::ContextOverflow), or
+    /// [`Tokenizer`](crate::Error::Tokenizer) for a sequence without tokens.
+    pub fn logits(&self, tokens: &[TokenId]) -> Result<Vec<f32>> {
+        check_tokens(self.config(), tokens, 0)?;
+        let mut workspace = Workspace::default();
+        workspace.forward(&self.shape, self.plain(), &Slice::prompts(&[tokens]));
+        let mut logits = vec![0.0; tokens.len() * self.config().vocab_size];
+        let head = &self.weights[self.shape.layout.head.clone()];
+        linear(&mut logits, &workspace.hidden, head, tokens.len(), false);
+        Ok(logits)
     }
 
     fn slices(&self, groups: &[Group<'_>], token_budget: usize) -> Result<Vec<Slice>> {

@@ -32,18 +32,21 @@ pub const ADAPTER_FILE: &str = "adapter_model.safetensors";
 const PREFIX: &str = "base_model.model.";
 
 /// Settings that must be absent, null, false, empty or `none`: what is beyond plain LoRA.
-const UNSUPPORTED: [&str; 17] = [
+const UNSUPPORTED: [&str; 20] = [
     "alora_invocation_tokens",
     "alpha_pattern",
+    "arrow_config",
     "bias",
     "corda_config",
     "exclude_modules",
     "fan_in_fan_out",
+    "kasa_config",
     "layer_replication",
     "layers_pattern",
     "layers_to_transform",
     "lora_bias",
     "modules_to_save",
+    "monteclora_config",
     "rank_pattern",
     "target_parameters",
     "trainable_token_indices",

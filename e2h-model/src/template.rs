@@ -6,6 +6,7 @@
 //!
 //! # Deviations
 //! - `strftime_now` answers with a fixed date, so that a prompt is the same on every day.
+//! - `{% generation %}`, which marks the assistant's tokens for a trainer, does nothing.
 
 use e2h_core::Prompt;
 use minijinja::syntax::SyntaxConfig;
@@ -69,7 +70,8 @@ impl ChatTemplate {
         // Templates print today's date in a system message; a fixed one keeps runs reproducible.
         environment.add_function("strftime_now", |_format: String| "26 Jul 2024".to_owned());
         environment.add_filter("tojson", tojson);
-        environment.add_template_owned(NAME, source.to_owned()).map_err(failure)?;
+        let compiled = without_generation_tags(source);
+        environment.add_template_owned(NAME, compiled).map_err(failure)?;
         Ok(Self {
             environment,
             source: source.to_owned(),
@@ -95,7 +97,7 @@ impl ChatTemplate {
             return self.render_chat(&messages, true);
         }
         messages.push(Message::new("assistant", &prompt.assistant_prefix));
-        self.render_open(messages)
+        self.render_opened(messages)
     }
 
     /// Renders a conversation; with `add_generation_prompt`, up to where the assistant's answer begins.
@@ -122,8 +124,11 @@ impl ChatTemplate {
             .map_err(failure)
     }
 
-    /// Renders a conversation whose last message goes on.
-    fn render_open(&self, mut messages: Vec<Message>) -> Result<String> {
+    /// Renders a conversation whose last message goes on: `continue_final_message` of transformers.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the template fails or drops the last message.
+    pub fn render_opened(&self, mut messages: Vec<Message>) -> Result<String> {
         let mut opening = String::new();
         if let Some(last) = messages.last_mut() {
             opening = last.content.trim().to_owned();
@@ -144,6 +149,24 @@ impl ChatTemplate {
             ))),
         }
     }
+}
+
+/// The template with `{% generation %}` blocks as plain ones, so that white space around them is treated as before.
+fn without_generation_tags(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("{%") {
+        let Some(len) = rest[start..].find("%}") else { break };
+        let (before, tag) = (&rest[..start], &rest[start..start + len]);
+        text.push_str(before);
+        text.push_str(&match tag[2..].trim_matches(['-', '+', ' ', '\n', '\t']) {
+            "generation" => tag.replacen("generation", "if true", 1),
+            "endgeneration" => tag.replacen("endgeneration", "endif", 1),
+            _ => tag.to_owned(),
+        });
+        rest = &rest[start + len..];
+    }
+    text + rest
 }
 
 /// JSON as Python's `json.dumps` writes it, without the escapes for HTML that Jinja's own filter adds.
@@ -209,6 +232,17 @@ mod tests {
         let template = ChatTemplate::new(source, "", "").expect("compiles");
         let prompt = Prompt { assistant_prefix: String::new(), system: None, ..prompt() };
         assert_eq!(template.render(&prompt).expect("renders"), "[user]2 + 2?[assistant]");
+    }
+
+    #[test]
+    fn generation_tags_mark_and_change_nothing() {
+        let source = "{% for m in messages %}\n{%- generation -%}\n {{ m.content }}\n{%- endgeneration %}\n!{% endfor %}{% generation";
+        let plain = source.replace("endgeneration", "endif").replace("generation -", "if true -");
+        assert_eq!(without_generation_tags(source), plain);
+        let template = ChatTemplate::new(&source.replace("{% generation", ""), "", "");
+        let messages = [Message::new("user", "a"), Message::new("assistant", "b")];
+        let text = template.expect("compiles").render_chat(&messages, false).expect("renders");
+        assert_eq!(text, "a!b!");
     }
 
     #[test]

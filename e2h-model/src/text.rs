@@ -17,7 +17,8 @@ use crate::{Error, Result};
 /// The text that ends every completion of a task; it is kept.
 pub const STOP_STRING: &str = "</answer>";
 
-/// How many tokens at the end of a completion are decoded to look for a stop string.
+/// How many tokens at the end of a completion are decoded at least to look for a stop string; special tokens have no
+/// text, all others at least a byte.
 const STOP_WINDOW: usize = 16;
 
 /// Tokens that a stream decodes anew at most.
@@ -39,6 +40,8 @@ pub struct TextCodec {
     eos: Vec<TokenId>,
     pad: Option<TokenId>,
     stops: Vec<String>,
+    /// How many tokens at the end of a completion can hold a stop string.
+    stop_window: usize,
     /// By token: the token can hold the last character of a stop string.
     may_stop: Vec<bool>,
     /// The files that it was loaded from, name and text; they are saved as they were.
@@ -94,6 +97,7 @@ impl TextCodec {
             eos,
             pad: None,
             stops: Vec::new(),
+            stop_window: STOP_WINDOW,
             may_stop: vec![false; n_tokens],
             files: Vec::new(),
         };
@@ -116,6 +120,8 @@ impl TextCodec {
                 token => token.is_some() && !last.is_empty(),
             })
             .collect();
+        let longest = stops.iter().map(String::len).max().unwrap_or(0);
+        self.stop_window = STOP_WINDOW.max(2 * longest);
         self.stops = stops.into_iter().filter(|stop| !stop.is_empty()).collect();
     }
 
@@ -252,6 +258,20 @@ impl TextCodec {
         self.tokenizer.decode(tokens, true).map_err(tokenizer_failure)
     }
 
+    /// The text of a completion: as [`Self::decode`], but nothing behind a stop string. A token that ends a stop string
+    /// can hold more.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the tokenizer fails.
+    pub fn decode_completion(&self, tokens: &[TokenId]) -> Result<String> {
+        let mut text = self.decode(tokens)?;
+        let ends = self.stops.iter().filter_map(|stop| Some(text.find(stop)? + stop.len()));
+        if let Some(end) = ends.min() {
+            text.truncate(end);
+        }
+        Ok(text)
+    }
+
     /// Whether a completion has ended: an end token, or the stop string at the end of its text.
     pub fn stop(&self, tokens: &[TokenId]) -> Option<FinishReason> {
         let last = *tokens.last()?;
@@ -261,7 +281,7 @@ impl TextCodec {
         if !self.may_stop.get(last as usize).copied().unwrap_or(false) {
             return None;
         }
-        let window = &tokens[tokens.len().saturating_sub(STOP_WINDOW)..];
+        let window = &tokens[tokens.len().saturating_sub(self.stop_window)..];
         let text = self.decode(window).ok()?;
         let ended = self.stops.iter().any(|stop| text.contains(stop.as_str()));
         ended.then_some(FinishReason::Stop)
@@ -424,6 +444,8 @@ mod tests {
                 assert_eq!(codec.stop(&tokens[..n]), None, "{split:?} after {n} tokens");
             }
             assert_eq!(codec.stop(&tokens), Some(FinishReason::Stop), "{split:?}");
+            let text = codec.decode_completion(&tokens).expect("decoded");
+            assert!(text.ends_with("7</answer>"), "what a token adds behind it is cut: {text}");
         }
         assert_eq!(codec.stop(&[2, 3]), None);
     }
@@ -468,6 +490,10 @@ mod tests {
         let ids = |text: &str| text.bytes().map(TokenId::from).collect::<Vec<_>>();
         assert_eq!(codec.stop(&ids("5 </answer")), None);
         assert_eq!(codec.stop(&ids("5 </answer>")), Some(FinishReason::Stop));
+        let long = "a sentence that takes more tokens than are looked at for short ones.";
+        codec.set_stops(vec![long.to_owned()]);
+        assert_eq!(codec.stop(&ids(long)), Some(FinishReason::Stop));
+        assert_eq!(codec.stop(&ids(&long[1..])), None);
         codec.set_stops(vec!["END".to_owned(), "ü".to_owned()]);
         assert_eq!(codec.stop(&ids("5 </answer>")), None);
         assert_eq!(codec.stop(&ids("the END")), Some(FinishReason::Stop));

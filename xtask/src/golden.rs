@@ -13,8 +13,8 @@ use crate::{cargo, shell};
 /// `cargo xtask golden`
 #[derive(Subcommand)]
 pub(crate) enum Golden {
-    /// Compare log-probs, entropies, gradients and greedy continuations with a folder's `expected.safetensors`, and
-    /// print the largest differences; DIR is such a folder, or holds several
+    /// Compare logits, log-probs, entropies, gradients and greedy continuations with a folder's
+    /// `expected.safetensors`, and print the largest differences; DIR is such a folder, or holds several
     Models {
         /// The folder
         dir: PathBuf,

@@ -27,13 +27,16 @@ Examples:
   e2h eval                                   the base that every run starts from
   e2h eval runs/countdown-gaussian-0         the newest checkpoint of a run
   e2h eval runs/a --samples 8 --problems 200  pass@k on 200 problems a level
-  e2h eval runs/a --json                     for a script";
+  e2h eval runs/a --json                     for a script
+  e2h eval models/chat --task gsm8k --rows test.jsonl --problems 20   rows of a file";
 
 /// Below `e2h sample --help`.
 pub(super) const SAMPLE: &str = "\
 Examples:
   e2h sample runs/countdown-gaussian-0 --level 2     three greedy completions
-  e2h sample --task blocksworld -n 5 --temperature 1  five draws of the base";
+  e2h sample --task blocksworld -n 5 --temperature 1  five draws of the base
+  e2h sample -m models/chat Hello!                   one answer, shown while it grows
+  e2h sample -m models/chat --chat                   a conversation";
 
 /// Below `e2h inspect --help`.
 pub(super) const INSPECT: &str = "\
@@ -96,13 +99,16 @@ Examples:
 pub(super) const MODEL: &str = "\
 Examples:
   e2h model info embedded:countdown-nano
-  e2h model check models/mine";
+  e2h model check models/mine
+  e2h model export runs/a --out models/a      the newest checkpoint for other programs
+  e2h model merge adapters/a --out models/a   an adapter added to its model's weights";
 
 /// Below `e2h sft --help`.
 pub(super) const SFT: &str = "\
 Examples:
   e2h sft rows.jsonl --model models/mine --out models/tuned
-  e2h sft rows.jsonl --model models/mine --out models/tuned --epochs 3 --lr 1e-5";
+  e2h sft rows.jsonl --model models/mine --out models/tuned --epochs 3 --lr 1e-5
+  e2h sft rows.jsonl --model models/mine --out adapters/a --lora 16 --lr 2e-4";
 
 /// Below `e2h doctor --help`.
 pub(super) const DOCTOR: &str = "\

@@ -131,8 +131,8 @@ impl Chat<'_> {
         let answers = self.model.engine().generate(request, &sampling, &rule);
         let answer = answers.map_err(Failure::run)?.into_iter().flatten().next();
         let answer = answer.ok_or_else(|| Failure::run("the model gave no answer"))?;
-        shown.finish();
-        let completion = text.decode(&answer.tokens).map_err(Failure::run)?;
+        let completion = text.decode_completion(&answer.tokens).map_err(Failure::run)?;
+        shown.finish(&completion);
         if self.args.json {
             out(&line(messages, &completion, &answer));
         }
@@ -169,7 +169,7 @@ impl Chat<'_> {
         let answers = self.model.engine().generate(requests, &sampling, &rule);
         for (messages, group) in rows.iter().zip(answers.map_err(Failure::run)?) {
             for answer in group {
-                let completion = text.decode(&answer.tokens).map_err(Failure::run)?;
+                let completion = text.decode_completion(&answer.tokens).map_err(Failure::run)?;
                 match self.args.json {
                     true => out(&line(messages, &completion, &answer)),
                     false => out(&format!("{}\n", completion.trim_end())),
@@ -217,32 +217,43 @@ fn line(messages: &[Message], completion: &str, answer: &Generation) -> String {
 
 /// An answer on its way to stdout.
 struct Shown<'a> {
-    state: Mutex<(TextStream<'a>, usize)>,
+    state: Mutex<Progress<'a>>,
     visible: bool,
+}
+
+/// How far an answer is shown.
+struct Progress<'a> {
+    stream: TextStream<'a>,
+    /// Tokens that the stream has taken.
+    taken: usize,
+    /// Bytes that are shown.
+    shown: usize,
 }
 
 impl<'a> Shown<'a> {
     fn new(stream: TextStream<'a>, visible: bool) -> Self {
-        Self { state: Mutex::new((stream, 0)), visible }
+        Self { state: Mutex::new(Progress { stream, taken: 0, shown: 0 }), visible }
     }
 
-    /// Shows what the newest tokens add; the end token is not shown.
+    /// Shows what the newest tokens add. The token that ends the answer waits for [`Self::finish`]: some of it may lie
+    /// behind a stop string.
     fn take(&self, tokens: &[TokenId], end: Option<FinishReason>) {
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let (stream, seen) = &mut *state;
-        let last = tokens.len() - usize::from(end == Some(FinishReason::Eos));
-        for token in tokens.get(*seen..last).unwrap_or_default() {
+        let last = tokens.len() - usize::from(end.is_some());
+        for token in tokens.get(state.taken..last).unwrap_or_default() {
             // What cannot be decoded now is an error of the whole answer later.
-            self.print(&stream.push(*token).unwrap_or_default());
+            let text = state.stream.push(*token).unwrap_or_default();
+            state.shown += text.len();
+            self.print(&text);
         }
-        *seen = tokens.len();
+        state.taken = last;
     }
 
-    fn finish(self) {
-        let visible = self.visible;
-        let (stream, _) = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if visible {
-            let rest = stream.finish().unwrap_or_default();
+    /// Shows the rest of the whole answer.
+    fn finish(self, completion: &str) {
+        let state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if self.visible {
+            let rest = completion.get(state.shown..).unwrap_or_default();
             let _ = writeln!(std::io::stdout().lock(), "{rest}");
         }
     }

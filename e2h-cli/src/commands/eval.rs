@@ -5,6 +5,7 @@ use std::path::Path;
 use e2h_core::{Task, write_atomic};
 use e2h_model::LanguageModel;
 use e2h_rl::{EvalReport, ProblemResult, evaluate_rows};
+use e2h_tasks::data::DataSpec;
 use serde_json::{Value, json};
 
 use crate::args::{CompareArgs, EvalArgs, EvalCommand};
@@ -78,6 +79,9 @@ pub(crate) fn run(args: &EvalArgs) -> Outcome {
 
 /// The configuration with the command's own flags on top.
 fn with_flags(mut config: Config, args: &EvalArgs) -> Outcome<Config> {
+    if let Some(rows) = &args.rows {
+        config.data.test = Some(DataSpec::at(rows));
+    }
     if let (Some(_), Some(test)) = (args.problems, &mut config.data.test) {
         test.take = None;
     }
@@ -102,7 +106,7 @@ fn with_flags(mut config: Config, args: &EvalArgs) -> Outcome<Config> {
     }
 }
 
-/// `config` with the task of a preset, a task's nano preset, or a file; all else stays.
+/// `config` with the task of a preset, a task's preset for the model, or a file; all else stays.
 fn on_task(config: &Config, name: &str) -> Outcome<Config> {
     let preset = |name: &str| PRESETS.iter().any(|(known, _)| *known == name);
     let layers = if preset(name) {
@@ -110,7 +114,8 @@ fn on_task(config: &Config, name: &str) -> Outcome<Config> {
     } else if Path::new(name).is_file() {
         ConfigArgs { files: vec![name.into()], ..ConfigArgs::default() }
     } else {
-        ConfigArgs { task: Some(name.to_owned()), ..ConfigArgs::default() }
+        let model = Some(config.model.base.clone());
+        ConfigArgs { task: Some(name.to_owned()), model, ..ConfigArgs::default() }
     };
     let other = layers.resolve()?.value;
     Ok(Config { task: other.task, ..config.clone() })
@@ -160,6 +165,8 @@ pub(crate) fn subject(
         if args.model.is_some() {
             return Err(Failure::usage("a path and --model name two models").hint("leave one out"));
         }
+        // The model decides which preset a task has.
+        let args = ConfigArgs { model: Some(model.clone()), ..args.clone() };
         return Ok((args.resolve()?.value, model));
     };
     if args.preset.is_some() || args.task.is_some() || args.model.is_some() {

@@ -35,6 +35,9 @@ pub(crate) struct SftArgs {
     /// Peak learning rate
     #[arg(long, default_value_t = 2e-5)]
     lr: f64,
+    /// Train a low-rank adapter of this rank and leave the weights alone, as `--set model.lora.rank=RANK`
+    #[arg(long, value_name = "RANK")]
+    lora: Option<usize>,
     /// Leave rows out that are longer than this, in tokens [default: the model's context]
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
@@ -57,7 +60,9 @@ pub(crate) fn run(args: &SftArgs) -> Outcome {
         return Err(Failure::usage(format!("--lr is {}", args.lr)).hint("2e-5 is a usual value"));
     }
     must_be_new(&args.out)?;
-    let config = args.config.resolve()?.value;
+    let mut layers = args.config.clone();
+    layers.sets.extend(args.lora.map(|rank| format!("model.lora.rank={rank}")));
+    let config = layers.resolve()?.value;
     let rows = read(&args.rows)?;
     let Placed { policy, place } = policy::place(&config.model)?;
     let mut policy = with_fresh_adapter(policy, &config);

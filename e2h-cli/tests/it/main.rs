@@ -1,5 +1,6 @@
 //! Tests of the whole program, as a user runs it.
 
+mod chat_models;
 mod evaluate;
 mod faults;
 mod golden;

@@ -143,3 +143,27 @@ fn a_conversation_goes_on_line_by_line() {
         text.lines().map(|line| json(line)["messages"].as_array().map_or(0, Vec::len)).collect();
     assert_eq!(turns, [1, 3, 1], "{text}");
 }
+
+#[cfg(feature = "hub")]
+#[test]
+fn a_model_of_the_hub_that_is_not_in_the_cache_is_an_error_when_offline() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let offline = |args: &[&str]| {
+        let mut command = crate::run::command(folder.path(), args);
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HUB_CACHE", folder.path().join("cache"));
+        let output = command.output().expect("e2h starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for args in [
+        &["sample", "-m", "some/model", "Hello"][..],
+        &["model", "info", "some/model"],
+        &["model", "check", "some/model"],
+        &["train", "--preset", "paper/qwen2.5-1.5b-countdown", "--dry-run"],
+    ] {
+        let (code, stderr) = offline(args);
+        assert_eq!(code, Some(1), "{args:?}: {stderr}");
+        assert!(stderr.contains("it is not in the cache"), "{args:?}: {stderr}");
+        assert!(stderr.contains("HF_HUB_OFFLINE is set"), "{args:?}: {stderr}");
+        assert!(stderr.contains("hint: "), "{args:?}: {stderr}");
+    }
+}

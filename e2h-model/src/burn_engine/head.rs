@@ -12,10 +12,14 @@
 //! - Logits, log-probs and entropies are f32.
 
 use burn::tensor::{FloatDType, IndexingUpdateOp, Int, Tensor};
+use e2h_core::TokenId;
 
+use super::BurnDecoder;
 use super::device::read;
+use super::padded::micro_batches;
 use super::tensors::{floats, ints};
-use crate::{Result, TokenGrads};
+use crate::batch::check_tokens;
+use crate::{Group, Result, TokenGrads};
 
 /// Most logits in memory at a time: 256 MiB of f32.
 const CHUNK_ELEMENTS: usize = 1 << 26;
@@ -126,6 +130,27 @@ impl<'a> Head<'a> {
             d_hidden.push(d_logits.matmul(self.weight.clone()));
         }
         (Tensor::cat(d_hidden, 0), d_weight)
+    }
+}
+
+impl BurnDecoder {
+    /// Logits of the token after each token of a sequence; as [`Model::logits`](crate::Model::logits). `[T, V]`
+    ///
+    /// # Errors
+    /// [`UnknownToken`](crate::Error::UnknownToken), [`ContextOverflow`](crate::Error::ContextOverflow),
+    /// [`Tokenizer`](crate::Error::Tokenizer) for a sequence without tokens, or [`Device`](crate::Error::Device) when
+    /// the device fails.
+    pub fn logits(&self, tokens: &[TokenId]) -> Result<Vec<f32>> {
+        check_tokens(self.config(), tokens, 0)?;
+        // Whatever comes after the last token asks for what the last one predicts.
+        let rest = [&tokens[1..], &[0]].concat();
+        let group = Group { prompt: &tokens[..1], completions: vec![&rest] };
+        let mut logits = Vec::new();
+        for batch in micro_batches(&[group], tokens.len()) {
+            let hidden = self.hidden(&self.plain, &batch, None); // [T, C]
+            logits.extend(read(hidden.matmul(self.head_weight().transpose()))?);
+        }
+        Ok(logits)
     }
 }
 

@@ -258,7 +258,87 @@ fn logit_gradient(logits: &mut [f32], state: Running, (d_logprob, d_entropy): (f
 
 #[cfg(test)]
 mod tests {
+    use e2h_core::RootSeed;
+
     use super::*;
+    use crate::params::Layout;
+    use crate::{Model, ModelConfig};
+
+    /// Log-prob and entropy of `target`, and the gradient of their weighted sum by the logits, in one piece and f64.
+    fn plainly(logits: &[f64], target: usize, given: (f64, f64)) -> (f64, f64, Vec<f64>) {
+        let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_sum = top + logits.iter().map(|z| (z - top).exp()).sum::<f64>().ln();
+        let probs: Vec<f64> = logits.iter().map(|z| (z - log_sum).exp()).collect();
+        let entropy: f64 = log_sum - probs.iter().zip(logits).map(|(p, z)| p * z).sum::<f64>();
+        let pull = |z: f64| given.0 + given.1 * (z - log_sum + entropy);
+        let mut grads: Vec<f64> = probs.iter().zip(logits).map(|(p, z)| -p * pull(*z)).collect();
+        grads[target] += given.0;
+        (logits[target] - log_sum, entropy, grads)
+    }
+
+    #[test]
+    fn a_vocabulary_of_several_chunks_has_the_numbers_of_the_plain_computation() {
+        const V: usize = 2 * CHUNK_COLUMNS + 777;
+        let config = ModelConfig {
+            hidden_size: 8,
+            intermediate_size: 8,
+            n_layers: 1,
+            n_heads: 2,
+            n_kv_heads: 1,
+            head_dim: 4,
+            initializer_range: 0.9,
+            ..ModelConfig::nano(V)
+        };
+        let model = Model::new(config, &mut RootSeed(1).stream("init", &[]));
+        let (shape, params) = (&model.shape, model.weights());
+        let (c, n) = (8, chunk_rows(V) + 5);
+        // The first and the last entry of each chunk are asked for, and others.
+        let edges = [0, CHUNK_COLUMNS - 1, CHUNK_COLUMNS, 2 * CHUNK_COLUMNS, V - 1];
+        let target = |i: usize| edges.get(i).copied().unwrap_or(i * 97 % V) as u32;
+        let queries: Vec<Query> =
+            (0..n).map(|i| Query { row: n - 1 - i, target: target(i) }).collect();
+        let hidden: Vec<f32> = (0..n * c).map(|i| ((i * 29 % 83) as f32 - 41.0) / 30.0).collect();
+        let given = TokenGrads {
+            d_logprobs: (0..n).map(|i| ((i * 5 % 7) as f32 - 3.0) / 4.0).collect(),
+            d_entropies: (0..n).map(|i| ((i * 3 % 5) as f32 - 2.0) / 8.0).collect(),
+        };
+        let mut buffers = HeadBuffers::default();
+        let output = buffers.forward(shape, params, &hidden, &queries);
+        let mut workspace = Workspace::default();
+        workspace.hidden.clone_from(&hidden);
+        let mut own = vec![0.0; Layout::new(&shape.config).n_params()];
+        let mut grads = Grads::Base(&mut own);
+        buffers.backward(shape, params, &mut grads, &mut workspace, &queries, &given);
+
+        let head: Vec<f64> =
+            params[shape.layout.head.clone()].iter().map(|w| f64::from(*w)).collect();
+        let mut d_head = vec![0.0; V * c];
+        for (i, query) in queries.iter().enumerate() {
+            let x: Vec<f64> = hidden[query.row * c..][..c].iter().map(|x| f64::from(*x)).collect();
+            let dot = |w: &[f64]| w.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>();
+            let logits: Vec<f64> = head.chunks_exact(c).map(dot).collect();
+            let pulls = (f64::from(given.d_logprobs[i]), f64::from(given.d_entropies[i]));
+            let (logprob, entropy, d_logits) = plainly(&logits, query.target as usize, pulls);
+            assert!((f64::from(output.logprobs[i]) - logprob).abs() < 1e-4, "log-prob {i}");
+            assert!((f64::from(output.entropies[i]) - entropy).abs() < 1e-4, "entropy {i}");
+            let mut d_x = vec![0.0; c];
+            let rows = head.chunks_exact(c).zip(d_head.chunks_exact_mut(c)).zip(&d_logits);
+            for ((w, d_w), d) in rows {
+                for (d_x, w) in d_x.iter_mut().zip(w) {
+                    *d_x += d * w;
+                }
+                for (d_w, x) in d_w.iter_mut().zip(&x) {
+                    *d_w += d * x;
+                }
+            }
+            for (got, want) in workspace.d_hidden[query.row * c..][..c].iter().zip(&d_x) {
+                assert!((f64::from(*got) - want).abs() < 3e-4, "row {i}: {got}, not {want}");
+            }
+        }
+        for (got, want) in own[shape.layout.head.clone()].iter().zip(&d_head) {
+            assert!((f64::from(*got) - want).abs() < 3e-4, "head: {got}, not {want}");
+        }
+    }
 
     #[test]
     fn a_softmax_in_parts_is_the_softmax_of_the_whole() {

@@ -1,4 +1,4 @@
-//! Log-probs, entropies, gradients and greedy continuations of both engines against transformers in float64.
+//! Logits, log-probs, entropies, gradients and greedy continuations of both engines against transformers in float64.
 //!
 //! The numbers are made by an independent program; they lie beside the project, in `shared/oracle/models`,
 //! and the tests say so when they are not there.
@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use e2h_core::{GenerateRequest, RootSeed, Sampling, TokenId};
-use e2h_model::{
-    Adapter, BurnDecoder, Engine, Group, Model, Precision, TokenGrads, TokenStats, device,
-};
+use e2h_model::{Adapter, BurnDecoder, Engine, Group, Model, Precision, TokenGrads, TokenStats};
 use safetensors::SafeTensors;
+
+use crate::small::largest_difference;
 
 const MODELS: [&str; 5] = ["qwen2", "llama3", "smollm2", "llama-untied", "qwen3"];
 
@@ -80,33 +80,42 @@ fn groups(rows: &[Vec<TokenId>]) -> Vec<Group<'_>> {
     rows.iter().map(|row| Group { prompt: &row[..1], completions: vec![&row[1..]] }).collect()
 }
 
-pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+fn burn(folder: &Path) -> BurnDecoder {
+    crate::small::burn(&Model::load(folder).expect("loadable"), Precision::F32)
 }
 
-fn burn(folder: &Path) -> BurnDecoder {
-    let model = Model::load(folder).expect("loadable");
-    let device = device("cpu").expect("always there").device;
-    let (config, params) = (model.config().clone(), model.params().to_vec());
-    BurnDecoder::new(config, params, &device, Precision::F32).expect("f32 is supported")
+/// Logits of every row against `[4, 37, V]` ones, padded on the left.
+fn check_logits(engine: &dyn Engine, expected: &Expected, name: &str, key: &str) {
+    let want = expected.floats(key);
+    let v = engine.config().vocab_size;
+    for (i, row) in expected.rows().iter().enumerate() {
+        let got = engine.logits(row).expect("valid tokens");
+        let end = (i + 1) * 37 * v;
+        let worst = largest_difference(&got, &want[end - row.len() * v..end]);
+        assert!(worst < 2e-4, "{name}, {}: {key} of row {i} are off by {worst}", engine.name());
+    }
+}
+
+/// The numbers from 0 to `n - 1`, forwards and backwards.
+fn orders(n: usize) -> [Vec<usize>; 2] {
+    [(0..n).collect(), (0..n).rev().collect()]
 }
 
 fn check_stats(engine: &dyn Engine, expected: &Expected, budget: usize, name: &str) {
     let rows = expected.rows();
     let logprobs = expected.of_targets("logprobs", 36);
     let entropies = expected.of_targets("entropies", 37);
-    let stats = engine.token_stats(&groups(&rows), budget).expect("valid tokens");
-    for (i, (logprob, entropy)) in stats.iter().enumerate() {
-        for (what, got, want) in
-            [("log-probs", logprob, &logprobs[i]), ("entropies", entropy, &entropies[i])]
-        {
-            let worst = largest_difference(got, want);
-            assert!(
-                worst < 1e-4,
-                "{name}, {}: {what} of row {i} are off by {worst}",
-                engine.name()
-            );
+    for order in orders(rows.len()) {
+        let rows: Vec<_> = order.iter().map(|i| rows[*i].clone()).collect();
+        let stats = engine.token_stats(&groups(&rows), budget).expect("valid tokens");
+        for (i, (logprob, entropy)) in order.iter().zip(&stats) {
+            for (what, got, want) in
+                [("log-probs", logprob, &logprobs[*i]), ("entropies", entropy, &entropies[*i])]
+            {
+                let worst = largest_difference(got, want);
+                let engine = engine.name();
+                assert!(worst < 1e-4, "{name}, {engine}: {what} of row {i} are off by {worst}");
+            }
         }
     }
 }
@@ -120,22 +129,25 @@ fn check_gradients(
 ) {
     let rows = expected.rows();
     let n_targets = rows.iter().map(|row| row.len() - 1).sum::<usize>() as f32;
-    let mut grads = vec![0.0; engine.params().len()];
     let loss = |stats: &TokenStats<'_>| TokenGrads {
         d_logprobs: vec![-1.0 / n_targets; stats.logprobs.len()],
         d_entropies: vec![0.0; stats.logprobs.len()],
     };
-    engine.backward(&groups(&rows), budget, &mut grads, &loss).expect("valid tokens");
-    for tensor in expected.names().iter().filter_map(|name| name.strip_prefix(prefix)) {
-        let want = expected.floats(&format!("{prefix}{tensor}"));
-        let spec = engine.layout().get(tensor).expect(tensor);
-        let worst = largest_difference(&grads[spec.range.clone()], &want);
-        let scale = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
-        assert!(
-            worst < 1e-3 * scale,
-            "{name}, {}: {tensor} is off by {worst} of {scale}",
-            engine.name()
-        );
+    for order in orders(rows.len()) {
+        let rows: Vec<_> = order.iter().map(|i| rows[*i].clone()).collect();
+        let mut grads = vec![0.0; engine.params().len()];
+        engine.backward(&groups(&rows), budget, &mut grads, &loss).expect("valid tokens");
+        for tensor in expected.names().iter().filter_map(|name| name.strip_prefix(prefix)) {
+            let want = expected.floats(&format!("{prefix}{tensor}"));
+            let spec = engine.layout().get(tensor).expect(tensor);
+            let worst = largest_difference(&grads[spec.range.clone()], &want);
+            let scale = want.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+            let engine = engine.name();
+            assert!(
+                worst < 1e-3 * scale,
+                "{name}, {engine}: {tensor} is off by {worst} of {scale}"
+            );
+        }
     }
 }
 
@@ -155,7 +167,17 @@ fn check_greedy(engine: &dyn Engine, expected: &Expected, name: &str) {
 }
 
 #[test]
-fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut() {
+fn logits_equal_the_goldens() {
+    for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
+        let expected = Expected::read(&folder);
+        let model = Model::load(folder.as_path()).expect("loadable");
+        check_logits(&model, &expected, name, "logits");
+        check_logits(&burn(&folder), &expected, name, "logits");
+    }
+}
+
+#[test]
+fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut_and_ordered() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
         for (budget, threads) in [(1, 1), (30, 2), (10_000, 1)] {
@@ -169,7 +191,7 @@ fn logprobs_and_entropies_equal_the_goldens_however_the_batch_is_cut() {
 }
 
 #[test]
-fn gradients_equal_the_goldens_however_the_batch_is_cut() {
+fn gradients_equal_the_goldens_however_the_batch_is_cut_and_ordered() {
     for (name, folder) in MODELS.iter().filter_map(|name| Some((name, folder(name)?))) {
         let expected = Expected::read(&folder);
         for (budget, threads) in [(1, 2), (10_000, 1)] {
@@ -207,6 +229,7 @@ fn check_adapter(engine: &mut dyn Engine, folder: &Path, name: &str) {
     let rows = expected.rows();
     let adapter = Adapter::load(folder.join("adapter").as_path(), engine.config());
     engine.set_adapter(Some(adapter.expect("a golden adapter loads")));
+    check_logits(engine, &expected, name, "lora_logits");
     let want = logprobs_of_logits(&expected, "lora_logits");
     let n_targets = want.iter().map(Vec::len).sum::<usize>() as f32;
     let compare = |got: &[(Vec<f32>, Vec<f32>)], want: &[Vec<f32>], what: &str| {
@@ -228,9 +251,11 @@ fn check_adapter(engine: &mut dyn Engine, folder: &Path, name: &str) {
     let adapter = engine.merge_adapter().expect("there is one");
     let merged = engine.token_stats(&groups(&rows), 100).expect("valid tokens");
     compare(&merged, &want, "after merging");
+    check_logits(engine, &expected, name, "lora_logits");
     engine.unmerge_adapter(adapter);
     let unmerged = engine.base_token_stats(&groups(&rows), 100).expect("valid tokens");
     compare(&unmerged, &expected.of_targets("logprobs", 36), "after unmerging");
+    check_logits(engine, &expected, name, "lora_logits");
 }
 
 #[test]

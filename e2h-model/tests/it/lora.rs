@@ -1,31 +1,23 @@
-//! Adapters on every projection: both engines agree, gradients are those of finite differences, PEFT opens the files.
+//! Adapters on every projection: both engines agree with and without dropout; PEFT's files load here and ours there.
+//!
+//! The files in `fixtures/lora` were written by PEFT, and its logits computed, by `make.py` beside them.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2h_core::{FinishReason, GenerateRequest, RootSeed, Sampling, TokenId};
+use e2h_core::{RootSeed, Sampling};
 use e2h_model::{
-    Adapter, BurnDecoder, Engine, Family, Group, LoraConfig, Model, ModelConfig, Precision,
-    Projection, TokenGrads, TokenStats, WeightFormat, device,
+    Adapter, BurnDecoder, Engine, Group, LoraConfig, Model, ModelConfig, Precision, Projection,
+    TokenGrads, TokenStats, WeightFormat,
 };
+use safetensors::SafeTensors;
+use serde_json::Value;
 
-use crate::goldens::largest_difference;
-
-const VOCAB: usize = 50;
+use crate::small::{Batch, largest_difference, qwen2, ratios_are_one, requests, stop, tokens};
 
 fn config() -> ModelConfig {
-    ModelConfig {
-        family: Family::Qwen2,
-        qkv_bias: true,
-        hidden_size: 32,
-        intermediate_size: 48,
-        n_layers: 2,
-        n_heads: 4,
-        n_kv_heads: 2,
-        head_dim: 8,
-        max_positions: 64,
-        initializer_range: 0.15,
-        ..ModelConfig::nano(VOCAB)
-    }
+    qwen2()
 }
 
 /// An adapter on all projections, with factors that are all at work.
@@ -50,51 +42,15 @@ fn fused(adapter: &Adapter) -> Model {
 }
 
 fn burn(adapter: &Adapter) -> BurnDecoder {
-    let device = device("cpu").expect("always there").device;
-    let weights = fused(adapter).weights().to_vec();
-    let burn = BurnDecoder::new(config(), weights, &device, Precision::F32);
-    let mut burn = burn.expect("f32 is supported");
+    let mut burn = crate::small::burn(&fused(adapter), Precision::F32);
     burn.set_adapter(Some(adapter.clone()));
     burn
 }
 
-fn tokens(seed: usize, n: usize) -> Vec<TokenId> {
-    (0..n).map(|i| ((seed * 31 + i * (seed % 5 + 7) + i * i) % VOCAB) as TokenId).collect()
-}
-
-/// Three prompts with three completions each.
-fn batch() -> Vec<(Vec<TokenId>, Vec<Vec<TokenId>>)> {
-    let completions = |i: usize| (0..3).map(move |j| tokens(i + 11 * j, (5 * i + 7 * j) % 9));
-    (0..3).map(|i| (tokens(i + 90, 3 + i), completions(i).collect())).collect()
-}
-
-fn groups(batch: &[(Vec<TokenId>, Vec<Vec<TokenId>>)]) -> Vec<Group<'_>> {
-    batch
-        .iter()
-        .map(|(prompt, completions)| Group {
-            prompt,
-            completions: completions.iter().map(Vec::as_slice).collect(),
-        })
-        .collect()
-}
-
-/// The gradient of a loss with a different weight at every token.
+/// The gradient of a loss with a different weight at every token, with one draw of dropout.
 fn gradient(engine: &mut dyn Engine, budget: usize) -> Vec<f32> {
     engine.set_dropout_stream(RootSeed(5).stream("dropout", &[1]));
-    let mut grads = vec![0.0; engine.params().len()];
-    let loss = |stats: &TokenStats<'_>| {
-        let mut given = TokenGrads { d_logprobs: Vec::new(), d_entropies: Vec::new() };
-        for (sequence, range) in stats.sequences.iter().zip(stats.offsets.windows(2)) {
-            for place in 0..range[1] - range[0] {
-                given.d_logprobs.push(0.1 * ((sequence + 2 * place) % 5) as f32 - 0.15);
-                given.d_entropies.push(0.05 * *sequence as f32 - 0.1);
-            }
-        }
-        given
-    };
-    let batch = batch();
-    engine.backward(&groups(&batch), budget, &mut grads, &loss).expect("valid tokens");
-    grads
+    crate::small::gradient(engine, budget)
 }
 
 #[test]
@@ -117,8 +73,8 @@ fn engines_agree_on_the_gradient_with_and_without_dropout_however_the_batch_is_c
 #[test]
 fn dropout_is_of_training_alone_and_changes_with_its_stream() {
     let mut model = fused(&adapter(4, 0.3));
-    let batch = batch();
-    let stats = |model: &Model| model.token_stats(&groups(&batch), 100).expect("valid tokens");
+    let batch = Batch::new();
+    let stats = |model: &Model| model.token_stats(&batch.groups(), 100).expect("valid tokens");
     let before = stats(&model);
     let first = gradient(&mut model, 100);
     model.set_dropout_stream(RootSeed(5).stream("dropout", &[2]));
@@ -129,43 +85,22 @@ fn dropout_is_of_training_alone_and_changes_with_its_stream() {
         d_entropies: vec![0.0; stats.logprobs.len()],
     };
     let mut third = second.clone();
-    model.backward(&groups(&batch), 100, &mut second, loss).expect("valid tokens");
+    model.backward(&batch.groups(), 100, &mut second, loss).expect("valid tokens");
     model.set_dropout_stream(RootSeed(5).stream("dropout", &[3]));
-    model.backward(&groups(&batch), 100, &mut third, loss).expect("valid tokens");
+    model.backward(&batch.groups(), 100, &mut third, loss).expect("valid tokens");
     assert!(largest_difference(&second, &third) > 1e-3);
 }
 
 #[test]
 fn rollouts_with_an_adapter_have_the_trainers_logprobs_and_do_not_depend_on_neighbours() {
-    let requests: Vec<GenerateRequest> = (0..12)
-        .map(|i| GenerateRequest {
-            prompt: tokens(i + 40, 1 + i * 5 % 8),
-            streams: (0..3).map(|j| RootSeed(9).stream("rollout", &[i as u64, j])).collect(),
-        })
-        .collect();
-    let stop = |tokens: &[TokenId]| (tokens.last() == Some(&3)).then_some(FinishReason::Eos);
+    let requests = requests(12, 3);
     let sampling = Sampling { max_tokens: 20, ..Sampling::default() };
     for rank in [1, 2, 4, 16] {
         let adapter = adapter(rank, 0.1);
         let (fused, burn) = (fused(&adapter).with_threads(2), burn(&adapter));
         for engine in [&fused as &dyn Engine, &burn] {
             let generated = engine.generate(requests.clone(), &sampling, &stop).expect("valid");
-            let groups: Vec<Group<'_>> = requests
-                .iter()
-                .zip(&generated)
-                .map(|(request, group)| Group {
-                    prompt: &request.prompt,
-                    completions: group.iter().map(|g| g.tokens.as_slice()).collect(),
-                })
-                .collect();
-            let stats = engine.token_stats(&groups, 100).expect("valid");
-            for (generation, (logprobs, _)) in generated.iter().flatten().zip(&stats) {
-                for (sampled, trained) in generation.logprobs.iter().zip(logprobs) {
-                    let ratio = (trained - sampled).exp();
-                    let name = engine.name();
-                    assert!((ratio - 1.0).abs() < 1e-5, "{name}, rank {rank}: ratio {ratio}");
-                }
-            }
+            ratios_are_one(engine, &requests, &generated);
             if engine.name() == "fused" {
                 let mut alone = requests[7].clone();
                 alone.streams = vec![alone.streams.swap_remove(2)];
@@ -176,18 +111,95 @@ fn rollouts_with_an_adapter_have_the_trainers_logprobs_and_do_not_depend_on_neig
     }
 }
 
-/// Loads a model folder and an adapter folder and prints the log-probs of `tokens` after the first.
-const PEFT_PROGRAM: &str = r"
-import sys, torch
-from transformers import AutoModelForCausalLM
-from peft import PeftModel
-base, adapter, tokens = sys.argv[1], sys.argv[2], [int(t) for t in sys.argv[3].split(',')]
-model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-model = PeftModel.from_pretrained(model, adapter).eval()
-with torch.no_grad():
-    logits = model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
-print(' '.join(str(logits[i, t].item()) for i, t in enumerate(tokens[1:])))
-";
+/// A folder of `fixtures/lora`.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/lora").join(name)
+}
+
+/// The adapters of `fixtures/lora`: on queries and values, on all linear layers, on two of the feed-forward layer.
+const FIXTURES: [&str; 3] = ["qv", "all", "mlp"];
+
+/// The tensors of a safetensors file.
+fn tensors(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<u8>)> {
+    let bytes = std::fs::read(path).expect("readable");
+    let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let owned = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
+        (name.to_owned(), (view.shape().to_vec(), view.data().to_vec()))
+    };
+    file.iter().map(owned).collect()
+}
+
+/// Fails unless the engine has the logits `name` that PEFT computed.
+fn has_logits(engine: &dyn Engine, name: &str) {
+    let expected = tensors(&fixture("expected.safetensors"));
+    let words = |name: &str| expected[name].1.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
+    let ids: Vec<u32> = words("input_ids").map(u32::from_le_bytes).collect();
+    let want: Vec<f32> = words(name).map(f32::from_le_bytes).collect();
+    let per_row = want.len() / 2;
+    for (ids, want) in ids.chunks(12).zip(want.chunks(per_row)) {
+        let worst = largest_difference(&engine.logits(ids).expect("valid"), want);
+        assert!(worst < 1e-4, "{}: {name} are off by {worst}", engine.name());
+    }
+}
+
+#[test]
+fn adapters_that_peft_wrote_have_its_logits_on_merged_and_unmerged() {
+    for name in FIXTURES {
+        let model = Model::load(&fixture("base")).expect("loadable");
+        let adapter = Adapter::load(&fixture(name), model.config()).expect("loadable");
+        let burn = crate::small::burn(&model, Precision::F32);
+        let engines: [Box<dyn Engine>; 2] = [Box::new(model), Box::new(burn)];
+        for mut engine in engines {
+            has_logits(engine.as_ref(), "logits");
+            let key = format!("logits.{name}");
+            engine.set_adapter(Some(adapter.clone()));
+            has_logits(engine.as_ref(), &key);
+            let adapter = engine.merge_adapter().expect("there is one");
+            assert!(engine.adapter().is_none());
+            has_logits(engine.as_ref(), &key);
+            engine.unmerge_adapter(adapter);
+            has_logits(engine.as_ref(), &key);
+            engine.set_adapter(None);
+            has_logits(engine.as_ref(), "logits");
+        }
+    }
+}
+
+#[test]
+fn our_files_have_the_tensors_and_settings_of_pefts() {
+    let model = Model::load(&fixture("base")).expect("loadable");
+    for name in FIXTURES {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let adapter = Adapter::load(&fixture(name), model.config()).expect("loadable");
+        adapter.save(folder.path(), Some("base"), WeightFormat::F32).expect("saved");
+        let [ours, theirs] = [folder.path(), fixture(name).as_path()].map(|folder| {
+            let text = std::fs::read_to_string(folder.join("adapter_config.json"));
+            let config: Value = serde_json::from_str(&text.expect("readable")).expect("JSON");
+            (tensors(&folder.join("adapter_model.safetensors")), config)
+        });
+        assert!(ours.0 == theirs.0, "{name}: names, shapes and bytes of the factors");
+        for (key, value) in ours.1.as_object().expect("an object") {
+            match key.as_str() {
+                // PEFT lists them by suffix in any order, or by their full names.
+                "target_modules" => {
+                    let theirs = theirs.1[key].as_array().expect("a list");
+                    let ends_with = |suffix: &str| {
+                        let mut names = theirs.iter().filter_map(Value::as_str);
+                        names.any(|name| name.ends_with(suffix))
+                    };
+                    let ours = value.as_array().expect("a list");
+                    assert!(ours.iter().filter_map(Value::as_str).all(ends_with), "{value}");
+                }
+                "r" | "lora_alpha" | "lora_dropout" => {
+                    assert_eq!(value.as_f64(), theirs.1[key].as_f64(), "{name}: {key}");
+                }
+                _ => assert_eq!(value, &theirs.1[key], "{name}: {key}"),
+            }
+        }
+    }
+}
+
+const PEFT_PROGRAM: &str = include_str!("peft.py");
 
 #[test]
 fn peft_opens_our_adapters_with_equal_logprobs() {

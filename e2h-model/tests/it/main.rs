@@ -1,5 +1,9 @@
 //! Integration tests of the model engine.
 
 mod burn_engine;
+mod generation;
 mod goldens;
+mod loading;
 mod lora;
+mod small;
+mod templates;
