@@ -70,7 +70,7 @@ impl AdamW {
             let range = spec.range.clone();
             let (m, v) = (&mut self.m[range.clone()], &mut self.v[range.clone()]);
             let (p, g) = (&mut params[range.clone()], &grads[range]);
-            vectorized(|| {
+            vectorized!({
                 for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
                     *m = b1 * *m + (1.0 - b1) * g;
                     *v = b2 * *v + (1.0 - b2) * g * g;
@@ -84,7 +84,7 @@ impl AdamW {
 /// 2-norm of a gradient.
 pub fn global_norm(grads: &[f32]) -> f64 {
     // Blocks keep the f32 partial sums short.
-    let squares = grads.chunks(4096).map(|part| vectorized(|| sum_map(part, |g| g * g)));
+    let squares = grads.chunks(4096).map(|part| vectorized!(sum_map(part, |g| g * g)));
     squares.map(f64::from).sum::<f64>().sqrt()
 }
 
@@ -94,7 +94,7 @@ pub fn clip_global_norm(grads: &mut [f32], max_norm: f64) -> f64 {
     let norm = global_norm(grads);
     if norm.is_finite() && norm > max_norm {
         let scale = (max_norm / norm) as f32;
-        vectorized(|| grads.iter_mut().for_each(|g| *g *= scale));
+        vectorized!(grads.iter_mut().for_each(|g| *g *= scale));
     }
     norm
 }
