@@ -145,7 +145,7 @@ impl HeadBuffers {
                     if let Some(place) = place_of(query, &part) {
                         *chosen = logits[place];
                     }
-                    *state = state.join(vectorized!(exponentials(logits)));
+                    *state = vectorized!(state.join(exponentials(logits)));
                 }
             }
             for (state, chosen) in self.softmax[first..].iter().zip(chosen) {

@@ -52,16 +52,16 @@ fn arch() -> Arch {
 pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest whole number
     let clamped = x.clamp(-87.3, 88.3);
-    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = clamped - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, clamped));
     let poly = 1.987_569_2e-4_f32;
-    let poly = poly * r + 1.398_2e-3;
-    let poly = poly * r + 8.333_452e-3;
-    let poly = poly * r + 4.166_579_6e-2;
-    let poly = poly * r + 1.666_666_5e-1;
-    let poly = poly * r + 0.5;
-    let value = poly * r * r + r + 1.0;
+    let poly = poly.mul_add(r, 1.398_2e-3);
+    let poly = poly.mul_add(r, 8.333_452e-3);
+    let poly = poly.mul_add(r, 4.166_579_6e-2);
+    let poly = poly.mul_add(r, 1.666_666_5e-1);
+    let poly = poly.mul_add(r, 0.5);
+    let value = poly.mul_add(r * r, r) + 1.0;
     // The lowest bits of `shifted` are `n`; a cast would check its range first.
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     if x < -87.3 { 0.0 } else { value * power }
