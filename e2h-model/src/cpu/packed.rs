@@ -8,6 +8,8 @@
 //! - An element is summed input by input, whatever the number of rows and its place in a tile: so a sequence decodes
 //!   to the same bits in any batch.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::simd::run_simd;
@@ -29,11 +31,9 @@ const LINE: usize = 64;
 pub(crate) struct Packed {
     n_in: usize,
     n_out: usize,
-    /// Outputs of a panel.
-    width: usize,
-    /// From `start` on: `[panels, in, width]`; the last panel is filled up with zeros.
     data: Vec<f32>,
-    start: usize,
+    /// Where in `data` the panels are: `[panels, in, width]`. The last one is filled up with zeros.
+    panels: Range<usize>,
 }
 
 impl Packed {
@@ -48,15 +48,16 @@ impl Packed {
         let len = n_out.div_ceil(width) * width * n_in;
         let mut data = vec![0.0; len + LINE / size_of::<f32>()];
         let start = data.as_ptr().align_offset(LINE).min(data.len() - len);
-        let panels = data[start..start + len].chunks_exact_mut(n_in * width);
-        for (panel, rows) in panels.zip(weight.chunks(n_in * width)) {
+        let panels = start..start + len;
+        let packed = data[panels.clone()].chunks_exact_mut(n_in * width);
+        for (panel, rows) in packed.zip(weight.chunks(n_in * width)) {
             for (j, row) in rows.chunks_exact(n_in).enumerate() {
                 for (weights, w) in panel.chunks_exact_mut(width).zip(row) {
                     weights[j] = *w;
                 }
             }
         }
-        Self { n_in, n_out, width, data, start }
+        Self { n_in, n_out, data, panels }
     }
 
     /// `y = x W^T`, or `y += x W^T` when `accumulate`.
@@ -105,7 +106,7 @@ impl WithSimd for Product<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let n_in = self.weight.n_in;
-        let panels = &self.weight.data[self.weight.start..];
+        let panels = &self.weight.data[self.weight.panels.clone()];
         for (index, panel) in panels.chunks_exact(n_in * VECTORS * S::F32_LANES).enumerate() {
             let (panel, _) = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>();
             let tiles = self.x.chunks_exact(ROWS * n_in);
