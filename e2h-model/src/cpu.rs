@@ -9,13 +9,16 @@
 //!
 //! # Deviations
 //! - Sequences are packed, not padded, and the completions of a group share their prompt's rows.
-//! - Products go to the `gemm` crate, which picks AVX2 or AVX-512 at run time.
+//! - Products go to the `gemm` crate, which picks AVX2 or AVX-512 at run time; those of decoding, which have few rows,
+//!   to a kernel of our own over weights that are packed once a rollout.
 
 pub(crate) mod attention;
 pub(crate) mod decode;
 pub(crate) mod forward;
 pub(crate) mod head;
+pub(crate) mod kv;
 pub(crate) mod linalg;
 pub(crate) mod ops;
+pub(crate) mod packed;
 pub(crate) mod side;
 pub(crate) mod simd;

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use e2h_core::{FinishReason, GenerateRequest, Generation, Sampling, Stream, TokenId};
 
 use crate::batch::{Slice, check_tokens};
-use crate::cpu::decode::{DecodeBuffers, KvCache, Row};
-use crate::cpu::forward::{Workspace, linear};
+use crate::cpu::decode::{DecodeBuffers, KvCache, PackedDecoder, Row};
+use crate::cpu::forward::Workspace;
 use crate::model::run_workers;
 use crate::sampler::Sampler;
 use crate::{Model, Result};
@@ -58,6 +58,7 @@ impl Model {
         let n_threads = self.n_threads().min(requests.len()).max(1);
         let engine = Engine {
             model: self,
+            packed: PackedDecoder::new(&self.shape, self.weights()),
             requests: &requests,
             sampling,
             stop,
@@ -148,6 +149,7 @@ pub(crate) fn retire<T>(
 
 struct Engine<'a> {
     model: &'a Model,
+    packed: PackedDecoder,
     requests: &'a [GenerateRequest],
     sampling: &'a Sampling,
     stop: &'a dyn StopRule,
@@ -223,8 +225,7 @@ impl Engine<'_> {
             let last = segment.start + segment.len - 1;
             let mut logits = vec![0.0; v];
             let hidden = &worker.workspace.hidden[last * c..(last + 1) * c];
-            let head = &weights.base[shape.layout.head.clone()];
-            linear(&mut logits, hidden, head, 1, false);
+            self.packed.head.product(&mut logits, hidden, 1, false);
             let slot = worker.free_prompt();
             let prompt = &mut worker.prompts[slot];
             prompt.cache.reset(shape, segment.len);
@@ -251,7 +252,8 @@ impl Engine<'_> {
                 own: &mut active.own,
             })
             .collect();
-        worker.decode.step(&self.model.shape, self.model.plain(), &mut rows);
+        let Model { shape, .. } = self.model;
+        worker.decode.step(shape, self.model.plain(), &self.packed, &mut rows);
         let v = self.model.config().vocab_size;
         for (active, logits) in worker.active.iter_mut().zip(worker.decode.logits.chunks_exact(v)) {
             active.growing.draw(&mut worker.sampler, logits, self.sampling);

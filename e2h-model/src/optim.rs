@@ -6,10 +6,14 @@
 //! # Deviations
 //! - Weight decay leaves norm weights and biases alone, as is usual for transformers.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::cpu::simd::{sum_map, vectorized};
 use crate::params::Layout;
+
+/// Elements that a thread takes at a time; a tensor of no more stays on the caller's thread.
+const PART: usize = 1 << 18;
 
 /// The constants of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,13 +74,21 @@ impl AdamW {
             let range = spec.range.clone();
             let (m, v) = (&mut self.m[range.clone()], &mut self.v[range.clone()]);
             let (p, g) = (&mut params[range.clone()], &grads[range]);
-            vectorized(|| {
-                for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                    *m = b1 * *m + (1.0 - b1) * g;
-                    *v = b2 * *v + (1.0 - b2) * g * g;
-                    *p = *p * keep - rate * *m / (v.sqrt() * root + eps);
-                }
-            });
+            let part = |(((p, g), m), v): (((&mut [f32], &[f32]), &mut [f32]), &mut [f32])| {
+                vectorized!({
+                    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                        *m = b1 * *m + (1.0 - b1) * g;
+                        *v = b2 * *v + (1.0 - b2) * g * g;
+                        *p = *p * keep - rate * *m / (v.sqrt() * root + eps);
+                    }
+                });
+            };
+            if p.len() <= PART {
+                part((((p, g), m), v));
+                continue;
+            }
+            let parts = p.par_chunks_mut(PART).zip(g.par_chunks(PART));
+            parts.zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART)).for_each(part);
         }
     }
 }
@@ -84,8 +96,13 @@ impl AdamW {
 /// 2-norm of a gradient.
 pub fn global_norm(grads: &[f32]) -> f64 {
     // Blocks keep the f32 partial sums short.
-    let squares = grads.chunks(4096).map(|part| vectorized(|| sum_map(part, |g| g * g)));
-    squares.map(f64::from).sum::<f64>().sqrt()
+    let square = |part: &[f32]| f64::from(vectorized!(sum_map(part, |g| g * g)));
+    if grads.len() <= 4 * PART {
+        return grads.chunks(4096).map(square).sum::<f64>().sqrt();
+    }
+    // Added up in the order of the blocks, whichever thread computed them.
+    let parts = grads.par_chunks(4096).with_min_len(PART / 4096);
+    parts.map(square).collect::<Vec<f64>>().iter().sum::<f64>().sqrt()
 }
 
 /// Scales `grads` so that its norm is at most `max_norm`; returns the norm before. A norm that is not finite
@@ -94,7 +111,7 @@ pub fn clip_global_norm(grads: &mut [f32], max_norm: f64) -> f64 {
     let norm = global_norm(grads);
     if norm.is_finite() && norm > max_norm {
         let scale = (max_norm / norm) as f32;
-        vectorized(|| grads.iter_mut().for_each(|g| *g *= scale));
+        vectorized!(grads.iter_mut().for_each(|g| *g *= scale));
     }
     norm
 }

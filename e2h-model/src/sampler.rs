@@ -27,7 +27,7 @@ impl Sampler {
     ) -> (TokenId, f32) {
         self.probs.clear();
         self.probs.extend_from_slice(logits);
-        let (log_sum, _) = vectorized(|| softmax_in_place(&mut self.probs));
+        let (log_sum, _) = vectorized!(softmax_in_place(&mut self.probs));
         let token = if sampling.temperature == 0.0 {
             argmax(logits)
         } else {
@@ -48,7 +48,7 @@ impl Sampler {
         }
         let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let inverse = temperature.recip();
-        vectorized(|| {
+        vectorized!({
             for (prob, logit) in self.probs.iter_mut().zip(logits) {
                 *prob = exp((logit - top) * inverse);
             }

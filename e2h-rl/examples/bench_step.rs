@@ -1,5 +1,5 @@
 //! One step of group relative policy optimisation on random weights, timed: rollouts, rewards drawn at random, and
-//! one update. It prints one JSON object with the fields of the peer's benchmark.
+//! one update. `--json` prints one JSON object with the fields of the peer's benchmark.
 //!
 //! `cargo run -p e2h-rl --example bench_step -- --preset nano`, or `cargo xtask bench step --preset nano`.
 //!
@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 
 #[derive(Parser)]
 struct Args {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
     /// Shape of the model and of the work
     #[arg(long, value_enum, default_value = "nano")]
     preset: Preset,
@@ -147,7 +150,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             times.push(time);
         }
     }
-    println!("{}", bench.report(&times));
+    let report = bench.report(&times);
+    if args.json {
+        println!("{report}");
+        return Ok(());
+    }
+    for (name, value) in report.as_object().into_iter().flatten() {
+        println!("{name:20}{value}");
+    }
     Ok(())
 }
 

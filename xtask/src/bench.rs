@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use xshell::{Shell, cmd};
 
-use crate::{cargo, shell};
+use crate::{cargo, shell, target_folder};
 
 /// Measures speed.
 #[derive(clap::Args)]
@@ -132,27 +132,43 @@ fn work(preset: &str) -> &'static [&'static str] {
 
 /// Runs the verb.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let sh = shell(root)?;
     match &args.verb {
         Verb::Tasks(args) => tasks::run(root, args),
         Verb::Step(step) => {
             let more: Vec<&str> = step.more.iter().map(String::as_str).collect();
-            let text = ours(&sh, &step.preset, &more)?;
+            let text = Ours::build(root)?.run(&step.preset, &more)?;
             let shown = if step.json { text } else { table::step(&parse(&text)?) };
             writeln!(std::io::stdout(), "{shown}").context("standard output")
         }
-        Verb::Compare(compare) => run_compare(root, &sh, compare),
-        Verb::Scaling(scaling) => run_scaling(root, &sh, scaling.steps),
+        Verb::Compare(compare) => run_compare(root, compare),
+        Verb::Scaling(scaling) => run_scaling(root, scaling.steps),
     }
 }
 
-/// The JSON line of one run of our side.
-fn ours(sh: &Shell, preset: &str, more: &[&str]) -> Result<String> {
-    let cargo = cargo();
-    cmd!(sh, "{cargo} run --quiet -p e2h-rl --example bench_step -- --preset {preset} {more...}")
-        .quiet()
-        .read()
-        .with_context(|| format!("bench_step --preset {preset}"))
+/// Our side's program.
+struct Ours {
+    shell: Shell,
+    program: PathBuf,
+}
+
+impl Ours {
+    /// Builds it, with the features of the whole workspace, so that no dependency is built twice.
+    fn build(root: &Path) -> Result<Self> {
+        let (shell, cargo) = (shell(root)?, cargo());
+        cmd!(shell, "{cargo} build --quiet --workspace --example bench_step").quiet().run()?;
+        let name = format!("bench_step{}", std::env::consts::EXE_SUFFIX);
+        let program = target_folder(&shell)?.join("debug/examples").join(name);
+        Ok(Self { shell, program })
+    }
+
+    /// The JSON line of one run.
+    fn run(&self, preset: &str, more: &[&str]) -> Result<String> {
+        let Self { shell, program } = self;
+        cmd!(shell, "{program} --json --preset {preset} {more...}")
+            .quiet()
+            .read()
+            .with_context(|| format!("bench_step --preset {preset}"))
+    }
 }
 
 fn parse(text: &str) -> Result<Measured> {
@@ -162,10 +178,12 @@ fn parse(text: &str) -> Result<Measured> {
     serde_json::from_str(line).with_context(|| format!("a side of the benchmark printed {line}"))
 }
 
-fn run_compare(root: &Path, sh: &Shell, args: &CompareArgs) -> Result<()> {
+fn run_compare(root: &Path, args: &CompareArgs) -> Result<()> {
     if args.rounds == 0 {
         bail!("--rounds is 0, but must be at least 1");
     }
+    let ours = Ours::build(root)?;
+    let sh = &ours.shell;
     let folder = root.join("results/bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let steps = args.steps.to_string();
@@ -189,10 +207,10 @@ fn run_compare(root: &Path, sh: &Shell, args: &CompareArgs) -> Result<()> {
                 .ignore_stderr()
                 .read()
                 .with_context(|| format!("{} --preset {preset}", peer.display()))?;
-            let equal = parse(&ours(sh, preset, &more)?)?;
+            let equal = parse(&ours.run(preset, &more)?)?;
             let mut on_top = more.clone();
             on_top.extend(TRAINING.split(' '));
-            let training = parse(&ours(sh, preset, &on_top)?)?;
+            let training = parse(&ours.run(preset, &on_top)?)?;
             rounds.push(Round { load, peer: parse(&theirs)?, ours: equal, training });
         }
         all.retain(|other| other.preset != *preset);
@@ -223,7 +241,8 @@ const SCALING: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn run_scaling(root: &Path, sh: &Shell, steps: usize) -> Result<()> {
+fn run_scaling(root: &Path, steps: usize) -> Result<()> {
+    let ours = Ours::build(root)?;
     let steps = steps.to_string();
     let mut rows = Vec::new();
     for (name, options) in SCALING {
@@ -236,7 +255,7 @@ fn run_scaling(root: &Path, sh: &Shell, steps: usize) -> Result<()> {
         } else {
             "nano"
         };
-        rows.push((*name, load(), parse(&ours(sh, preset, &more)?)?));
+        rows.push((*name, load(), parse(&ours.run(preset, &more)?)?));
     }
     let folder = root.join("results/bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;

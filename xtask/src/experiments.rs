@@ -30,7 +30,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use xshell::cmd;
 
 use crate::{cargo, shell};
@@ -113,17 +112,10 @@ fn theory(root: &Path) -> Result<()> {
 
 /// Builds the command-line program and says where it is.
 fn build(root: &Path) -> Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        target_directory: PathBuf,
-    }
-    let shell = shell(root)?;
-    let cargo = cargo();
+    let (shell, cargo) = (shell(root)?, cargo());
     cmd!(shell, "{cargo} build --package e2h-cli").quiet().run()?;
-    let json = cmd!(shell, "{cargo} metadata --no-deps --format-version 1").quiet().read()?;
-    let metadata: Metadata = serde_json::from_str(&json).context("the answer of cargo metadata")?;
     let name = format!("e2h{}", std::env::consts::EXE_SUFFIX);
-    Ok(metadata.target_directory.join("debug").join(name))
+    Ok(target_folder(&shell)?.join("debug").join(name))
 }
 
 struct Grid<'a> {

@@ -89,3 +89,16 @@ fn shell(folder: &Path) -> Result<xshell::Shell> {
     shell.change_dir(folder);
     Ok(shell)
 }
+
+/// The folder in which cargo builds.
+fn target_folder(shell: &xshell::Shell) -> Result<PathBuf> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+    let cargo = cargo();
+    let json = xshell::cmd!(shell, "{cargo} metadata --no-deps --format-version 1");
+    let json = json.quiet().read()?;
+    let metadata: Metadata = serde_json::from_str(&json).context("the answer of cargo metadata")?;
+    Ok(metadata.target_directory)
+}

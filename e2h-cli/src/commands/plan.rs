@@ -1,7 +1,8 @@
 //! `e2h train --dry-run`: what a run would do, from the configuration and the model's shape alone.
 //!
 //! Memory in bytes, for `n` weights of which `m` are trained and `w` worker threads:
-//! weights `4 n`, an adapter `4 m`, gradients `4 m (1 + w)`, AdamW `8 m`, a reference `4 n` where the loss has a KL
+//! weights `4 n`, the fused engine's packed copy of them while it decodes `4 n`, an adapter `4 m`, gradients
+//! `4 m (1 + w)`, AdamW `8 m`, a reference `4 n` where the loss has a KL
 //! term and there is no adapter that could be switched off for it, and the keys
 //! and values of all prompts and completions that are decoded at a time, `2 L K D` numbers a token.
 //! Activations of a slice are not in it: they grow with `train.token_budget`.
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::commands::model::shape;
 use crate::commands::tasks::first_problem;
-use crate::config::{Config, n_train_levels};
+use crate::config::{Config, EngineKind, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::progress::out;
 
@@ -106,8 +107,10 @@ fn memory(config: &Config, shape: &ModelConfig, prompt: usize) -> Vec<(&'static 
     let cached = decoded * train.sampling.max_tokens + train.prompts * prompt;
     // An adapter's reference is the same weights with the adapter off.
     let reference = if train.kl_beta > 0.0 && adapter.is_none() { 4.0 * n } else { 0.0 };
+    let is_fused = !matches!(config.model.engine, EngineKind::Burn);
     vec![
         ("weights", 4.0 * n),
+        ("packed_weights", if is_fused { 4.0 * n } else { 0.0 }),
         ("adapter", 4.0 * adapter.unwrap_or(0.0)),
         ("gradients", 4.0 * trained * (1 + threads) as f64),
         ("optimizer", 8.0 * trained),

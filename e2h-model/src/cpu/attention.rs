@@ -80,7 +80,7 @@ fn probabilities(
         column += len;
     }
     let scale = shape.scale();
-    vectorized(|| {
+    vectorized!({
         for (i, scores) in probs.chunks_exact_mut(width).enumerate() {
             let (seen, hidden) = scores.split_at_mut(prefix + i + 1);
             let top = max(seen);
@@ -169,7 +169,7 @@ pub(crate) fn attention_backward(
 
 /// Replaces gradients of probabilities by gradients of unscaled scores: `p (dp - sum(p dp)) scale`.
 fn softmax_backward(d_probs: &mut [f32], probs: &[f32], width: usize, scale: f32) {
-    vectorized(|| {
+    vectorized!({
         for (d, p) in d_probs.chunks_exact_mut(width).zip(probs.chunks_exact(width)) {
             let mean = dot(d, p);
             for (d, p) in d.iter_mut().zip(p) {

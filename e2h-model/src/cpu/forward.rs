@@ -129,19 +129,21 @@ fn linear_backward(
     }
 }
 
-/// Calls `f(row of q and k heads, position)` for every row of every segment.
-fn for_each_row(
+/// Rotates the query and key heads of every row of every segment to the row's position, or back again.
+fn rotate_rows(
     qkv: &mut [f32],
     segments: &[Segment],
-    row: usize,
-    rotated: usize,
-    f: impl Fn(&mut [f32], usize),
+    heads: HeadShape,
+    rope: &RopeTable,
+    inverse: bool,
 ) {
-    vectorized(|| {
+    let row = heads.row();
+    let rotated = row - heads.n_kv_heads * heads.head_dim;
+    vectorized!({
         for segment in segments {
             let rows = &mut qkv[segment.start * row..(segment.start + segment.len) * row];
-            for (i, heads) in rows.chunks_exact_mut(row).enumerate() {
-                f(&mut heads[..rotated], segment.position + i);
+            for (i, row) in rows.chunks_exact_mut(row).enumerate() {
+                rope.rotate(&mut row[..rotated], segment.position + i, inverse);
             }
         }
     });
@@ -263,10 +265,7 @@ impl LayerForward<'_> {
             sized(&mut kept.raw_qkv, qkv.len()).copy_from_slice(qkv);
             norm_heads(qkv, &kept.raw_qkv, &params[range.clone()], heads, eps);
         }
-        let rotated = heads.row() - config.kv_size();
-        for_each_row(qkv, segments, heads.row(), rotated, |row, position| {
-            self.shape.rope.rotate(row, position, false);
-        });
+        rotate_rows(qkv, segments, heads, &self.shape.rope, false);
         let out = sized(&mut kept.attention, rows * heads.q_size());
         attention(out, qkv, segments, heads);
         let middle = sized(&mut kept.middle, kept.x.len());
@@ -388,10 +387,7 @@ impl<'a> LayerBackward<'a, '_> {
         }
         let d_qkv = reset(d_qkv, rows * heads.row());
         attention_backward(d_qkv, d_attention, &kept.qkv, &slice.segments, heads);
-        let rotated = heads.row() - config.kv_size();
-        for_each_row(d_qkv, &slice.segments, heads.row(), rotated, |row, position| {
-            self.shape.rope.rotate(row, position, true);
-        });
+        rotate_rows(d_qkv, &slice.segments, heads, &self.shape.rope, true);
         if let Some(range) = &ranges.qk_norm {
             let weights = &self.weights.base[range.clone()];
             let grads = self.grads.base(range);

@@ -145,7 +145,7 @@ impl HeadBuffers {
                     if let Some(place) = place_of(query, &part) {
                         *chosen = logits[place];
                     }
-                    *state = state.join(vectorized(|| exponentials(logits)));
+                    *state = vectorized!(state.join(exponentials(logits)));
                 }
             }
             for (state, chosen) in self.softmax[first..].iter().zip(chosen) {
@@ -183,7 +183,7 @@ impl HeadBuffers {
                 for (place, (logits, query)) in (i * step..).zip(rows) {
                     let given = (given.d_logprobs[place], given.d_entropies[place]);
                     let state = self.softmax[place];
-                    vectorized(|| logit_gradient(logits, state, given));
+                    vectorized!(logit_gradient(logits, state, given));
                     if let Some(target) = place_of(query, &part) {
                         logits[target] += given.0;
                     }

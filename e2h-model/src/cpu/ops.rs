@@ -10,7 +10,7 @@ use crate::ModelConfig;
 /// - `weight`: `[width]`
 pub(crate) fn rms_norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let width = weight.len();
-    vectorized(|| {
+    vectorized!({
         for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
             let scale = (dot(x, x) / width as f32 + eps).sqrt().recip();
             for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
@@ -30,7 +30,7 @@ pub(crate) fn rms_norm_backward(
     eps: f32,
 ) {
     let width = weight.len();
-    vectorized(|| {
+    vectorized!({
         let mut weighted = vec![0.0; width];
         for ((dx, dy), x) in
             dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)).zip(x.chunks_exact(width))
@@ -97,7 +97,7 @@ impl RopeTable {
 /// - `gate_up`: `[M, 2 F]`
 /// - `out`: `[M, F]`
 pub(crate) fn swiglu(out: &mut [f32], gate_up: &[f32], width: usize) {
-    vectorized(|| {
+    vectorized!({
         for (out, row) in out.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
             let (gate, up) = row.split_at(width);
             for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
@@ -110,7 +110,7 @@ pub(crate) fn swiglu(out: &mut [f32], gate_up: &[f32], width: usize) {
 /// Backward of [`swiglu`]: replaces `gate_up` by its gradient and `d_out` by the forward value `out`, which
 /// the product behind it needs for its own weight gradient.
 pub(crate) fn swiglu_backward(d_out: &mut [f32], gate_up: &mut [f32], width: usize) {
-    vectorized(|| {
+    vectorized!({
         for (d_out, row) in d_out.chunks_exact_mut(width).zip(gate_up.chunks_exact_mut(2 * width)) {
             let (gate, up) = row.split_at_mut(width);
             for ((d, g), u) in d_out.iter_mut().zip(gate).zip(up) {
@@ -127,25 +127,29 @@ pub(crate) fn swiglu_backward(d_out: &mut [f32], gate_up: &mut [f32], width: usi
 
 /// Adds `bias` to every row of `rows`.
 pub(crate) fn add_bias(rows: &mut [f32], bias: &[f32]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        for (x, b) in row.iter_mut().zip(bias) {
-            *x += b;
+    vectorized!({
+        for row in rows.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x += b;
+            }
         }
-    }
+    });
 }
 
 /// Adds the sum of `rows` over its rows to `total`.
 pub(crate) fn sum_rows(total: &mut [f32], rows: &[f32]) {
-    for row in rows.chunks_exact(total.len()) {
-        for (t, x) in total.iter_mut().zip(row) {
-            *t += x;
+    vectorized!({
+        for row in rows.chunks_exact(total.len()) {
+            for (t, x) in total.iter_mut().zip(row) {
+                *t += x;
+            }
         }
-    }
+    });
 }
 
 /// `y += x`.
 pub(crate) fn add(y: &mut [f32], x: &[f32]) {
-    vectorized(|| {
+    vectorized!({
         for (y, x) in y.iter_mut().zip(x) {
             *y += x;
         }

@@ -136,7 +136,7 @@ impl Side<'_> {
         matmul_by_row(h, dropped, self.a(n_in).t(), rows, false);
         let out = sized(&mut buffers.out, rows * columns.len);
         matmul_by_row(out, h, self.b(columns.len).t(), rows, false);
-        vectorized(|| {
+        vectorized!({
             for (y, out) in y.chunks_exact_mut(columns.width).zip(out.chunks_exact(columns.len)) {
                 for (y, o) in y[columns.start..].iter_mut().zip(out) {
                     *y += scale * o;

@@ -1,22 +1,46 @@
 //! Element-wise arithmetic that the compiler turns into vector code, and the switch to the best vector
 //! instructions of this machine.
 //!
-//! Kernels are plain loops marked `#[inline(always)]`; [`vectorized`] compiles its closure once for each
+//! Kernels are plain loops marked `#[inline(always)]`; [`vectorized!`](vectorized) compiles them once for each
 //! instruction set and picks one at run time. Sums use [`LANES`] partial sums in a fixed order, so that they
 //! vectorise and give the same bits whatever the instruction set's width.
 
 use std::sync::OnceLock;
 
-use pulp::Arch;
+use pulp::{Arch, WithSimd};
 
 /// Partial sums of a reduction.
 pub(crate) const LANES: usize = 16;
 
-/// Runs `f` compiled for the best vector instructions at hand.
+/// Computes an expression, compiled for the best vector instructions at hand.
+///
+/// A macro, because the closure around the expression must be inlined: what the compiler leaves a function of its own
+/// gets the baseline's instructions, which on x86 are 128 bits wide. So functions in it must be `#[inline(always)]`.
+macro_rules! vectorized {
+    ($body:expr) => {
+        $crate::cpu::simd::dispatch(
+            #[inline(always)]
+            || $body,
+        )
+    };
+}
+pub(crate) use vectorized;
+
+/// Runs the closure of [`vectorized!`](vectorized).
 #[inline(always)]
-pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn dispatch<R>(f: impl FnOnce() -> R) -> R {
+    arch().dispatch(f)
+}
+
+/// Runs a kernel that is written in vectors, with the best vector instructions at hand.
+pub(crate) fn run_simd<Op: WithSimd>(kernel: Op) -> Op::Output {
+    arch().dispatch(kernel)
+}
+
+#[inline(always)]
+fn arch() -> Arch {
     static ARCH: OnceLock<Arch> = OnceLock::new();
-    ARCH.get_or_init(Arch::new).dispatch(f)
+    *ARCH.get_or_init(Arch::new)
 }
 
 /// `exp(x)` within 2 units in the last place, without a call or a branch; 0 under -87.3.
@@ -28,16 +52,18 @@ pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
 pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest whole number
     let clamped = x.clamp(-87.3, 88.3);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = clamped - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, clamped));
     let poly = 1.987_569_2e-4_f32;
-    let poly = poly * r + 1.398_2e-3;
-    let poly = poly * r + 8.333_452e-3;
-    let poly = poly * r + 4.166_579_6e-2;
-    let poly = poly * r + 1.666_666_5e-1;
-    let poly = poly * r + 0.5;
-    let value = poly * r * r + r + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    let poly = poly.mul_add(r, 1.398_2e-3);
+    let poly = poly.mul_add(r, 8.333_452e-3);
+    let poly = poly.mul_add(r, 4.166_579_6e-2);
+    let poly = poly.mul_add(r, 1.666_666_5e-1);
+    let poly = poly.mul_add(r, 0.5);
+    let value = poly.mul_add(r * r, r) + 1.0;
+    // The lowest bits of `shifted` are `n`; a cast would check its range first.
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     if x < -87.3 { 0.0 } else { value * power }
 }
 
@@ -113,14 +139,6 @@ pub(crate) fn max(a: &[f32]) -> f32 {
     fold(partial, f32::max)
 }
 
-/// `y[i] += a x[i]`.
-#[inline(always)]
-pub(crate) fn axpy(y: &mut [f32], a: f32, x: &[f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += a * x;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,8 +162,8 @@ mod tests {
             let a: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
             let b: Vec<f32> = (0..n).map(|i| (i as f32 * 0.3).cos()).collect();
             let exact: f32 = a.iter().zip(&b).map(|(x, y)| x * y).sum();
-            assert!((vectorized(|| dot(&a, &b)) - exact).abs() < 1e-5);
-            assert!((vectorized(|| sum_map(&a, |x| x)) - a.iter().sum::<f32>()).abs() < 1e-5);
+            assert!((vectorized!(dot(&a, &b)) - exact).abs() < 1e-5);
+            assert!((vectorized!(sum_map(&a, |x| x)) - a.iter().sum::<f32>()).abs() < 1e-5);
             assert_eq!(max(&a), a.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         }
     }
