@@ -196,7 +196,7 @@ pub const METRICS: &[Metric] = &[
     metric(
         "sampling/importance_sampling_ratio/mean",
         "1",
-        "mean importance ratio exp(logp - behaviour logp) at the first pass",
+        "mean importance ratio exp(logp - behaviour logp) at the first pass, over the step's own rollouts",
         "1 within 1e-3",
     ),
     metric("clip_ratio/region_mean", "1", "share of tokens whose ratio is clipped", "under 0.2"),

@@ -299,5 +299,12 @@ mod tests {
         assert!((config.lr_at(9) - 1.0).abs() < 1e-12);
         assert!((config.lr_at(60) - 0.55).abs() < 1e-12);
         assert!((config.lr_at(110) - 0.1).abs() < 1e-12);
+        let linear = GrpoConfig { lr_schedule: LrSchedule::Linear, ..config.clone() };
+        assert!((linear.lr_at(4) - 0.5).abs() < 1e-12);
+        assert!((linear.lr_at(35) - 0.775).abs() < 1e-12);
+        assert!((linear.lr_at(110) - 0.1).abs() < 1e-12);
+        let constant = GrpoConfig { lr_schedule: LrSchedule::Constant, ..config };
+        assert!((constant.lr_at(4) - 0.5).abs() < 1e-12);
+        assert!([10, 60, 110].iter().all(|step| (constant.lr_at(*step) - 1.0).abs() < 1e-12));
     }
 }

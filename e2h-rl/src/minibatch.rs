@@ -18,6 +18,8 @@ pub(crate) struct Row<'a> {
     pub completion: &'a [TokenId],
     /// Log-probs under the policy that drew the completion; `None` = those of the policy as it is. `[T]`
     pub behaviour: Option<Vec<f64>>,
+    /// True when the policy of an earlier step drew the completion.
+    pub is_replayed: bool,
     /// Log-probs under the reference policy. `[T]`
     pub reference: Option<Vec<f64>>,
     /// `[T]`
@@ -118,12 +120,15 @@ impl Minibatch<'_> {
                 given.d_logprobs[i] = out.d_logprobs[t] as f32;
                 given.d_entropies[i] = out.d_entropies[t] as f32;
             }
+            let n_tokens = logprobs.len() as u64;
+            let (ratio, n_fresh) = if row.is_replayed { (0.0, 0) } else { (out.ratio, n_tokens) };
             sums.add(&PassSums {
                 loss: out.loss,
-                ratio: out.ratio,
+                ratio,
+                n_fresh,
                 kl: out.kl,
                 clipped: out.clipped,
-                n_tokens: logprobs.len() as u64,
+                n_tokens,
             });
         }
         (given, sums)
@@ -138,7 +143,10 @@ fn wide(values: &[f32]) -> Vec<f64> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct PassSums {
     pub loss: f64,
+    /// Of the tokens that the policy drew in this step.
     pub ratio: f64,
+    /// Tokens that the policy drew in this step.
+    pub n_fresh: u64,
     pub kl: f64,
     /// From below and from above.
     pub clipped: [u64; 2],
@@ -149,6 +157,7 @@ impl PassSums {
     fn add(&mut self, part: &Self) {
         self.loss += part.loss;
         self.ratio += part.ratio;
+        self.n_fresh += part.n_fresh;
         self.kl += part.kl;
         self.clipped[0] += part.clipped[0];
         self.clipped[1] += part.clipped[1];
@@ -218,6 +227,7 @@ mod tests {
                     prompt: if i < 2 { &[1, 2] } else { &[2] },
                     completion,
                     behaviour: Some(vec![-3.3; completion.len()]),
+                    is_replayed: false,
                     reference: Some(vec![-3.2; completion.len()]),
                     advantages: vec![[0.7, -0.4, 1.1, -0.9][i]; completion.len()],
                     active: None,

@@ -53,8 +53,8 @@ pub struct UpdateStats {
     pub clip_frac: f64,
     /// Mean k3 divergence from the reference, in nats.
     pub kl_k3: f64,
-    /// Mean importance ratio at the first pass.
-    pub ratio_mean: f64,
+    /// Mean importance ratio at the first pass, of the step's own rollouts.
+    pub ratio_mean: Option<f64>,
     /// Prompt and completion tokens of the update.
     pub update_tokens: usize,
     /// Tokens of a micro-batch.
@@ -237,7 +237,9 @@ impl StepReport {
         let update = &self.update;
         log("entropy".into(), json!(self.entropy()));
         if update.passes > 0 {
-            log("sampling/importance_sampling_ratio/mean".into(), json!(update.ratio_mean));
+            if let Some(ratio) = update.ratio_mean {
+                log("sampling/importance_sampling_ratio/mean".into(), json!(ratio));
+            }
             log("clip_ratio/region_mean".into(), json!(update.clip_frac));
             log("loss".into(), json!(update.loss));
             log("kl".into(), json!(update.kl_k3));

@@ -21,7 +21,6 @@ use crate::collect::{Drawn, outcomes};
 use crate::config::GrpoConfig;
 use crate::replay::Replay;
 use crate::report::StepReport;
-use crate::reward::Reward;
 use crate::update::Counted;
 use crate::{Result, fault};
 
@@ -80,16 +79,18 @@ impl Trainer<'_> {
         rewards.extend(replayed.iter().map(|group| self.rewards(group)));
         let mut fresh = advantages(&rewards, self.config);
         let old = fresh.split_off(drawn.groups.len());
+        let learned = drawn.learned(&fresh);
 
         fault::pass("update", step);
         let update_start = Instant::now();
-        let counted = counted(&drawn, &fresh, &replayed, &old, self.config.prompts);
+        let counted = counted(&drawn, &fresh, &learned, &replayed, &old, self.config.prompts);
         let n_learned = counted.iter().filter(|group| group.advantages.is_some()).count();
         let update = self.update(step, &counted)?;
         self.sync_reference(step);
         let update_s = update_start.elapsed().as_secs_f64();
 
-        self.remember(step, &drawn);
+        let kept = drawn.groups.iter().zip(&learned).filter(|(_, learned)| **learned);
+        self.replay.remember(step, kept.map(|(group, _)| group), self.config.replay_groups);
         self.curriculum.observe(step, &outcomes(&drawn.picks, &drawn.groups, &fresh));
 
         Ok(StepReport {
@@ -111,57 +112,51 @@ impl Trainer<'_> {
 
     /// Groups of earlier steps in place of those of this step that teach nothing.
     fn replayed(&self, step: u64, drawn: &Drawn) -> Vec<Vec<Rollout>> {
-        let missing = self.config.prompts.saturating_sub(drawn.informative().count());
+        let learned = drawn.learned(&advantages(&drawn.rewards, self.config));
+        let n_learned = learned.iter().filter(|learned| **learned).count();
+        let missing = self.config.prompts.saturating_sub(n_learned);
         self.replay.newest(step, self.config.replay_max_age, missing)
-    }
-
-    fn remember(&mut self, step: u64, drawn: &Drawn) {
-        let groups = drawn.informative().map(|group| &drawn.groups[group]);
-        self.replay.remember(step, groups, self.config.replay_groups);
     }
 }
 
 impl Drawn {
-    /// The groups that were kept and whose rewards are not all equal.
-    fn informative(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.groups.len()).filter(|&group| {
-            let totals: Vec<f64> = self.rewards[group].iter().map(|r: &Reward| r.total).collect();
-            self.kept[group] && !is_zero_variance(&totals)
-        })
+    /// Which groups the update learns from: those that were kept and that teach something.
+    fn learned(&self, advantages: &[Vec<f64>]) -> Vec<bool> {
+        self.kept.iter().zip(advantages).map(|(kept, group)| *kept && teaches(group)).collect()
     }
+}
+
+/// True when a group's advantages give it a gradient.
+fn teaches(advantages: &[f64]) -> bool {
+    advantages.iter().any(|advantage| *advantage != 0.0)
 }
 
 /// The groups of an update: all that have a gradient, and others up to the number of `prompts`.
 fn counted<'a>(
     drawn: &'a Drawn,
     fresh: &'a [Vec<f64>],
+    learned: &[bool],
     replayed: &'a [Vec<Rollout>],
     old: &'a [Vec<f64>],
     prompts: usize,
 ) -> Vec<Counted<'a>> {
-    let teaches = |advantages: &[f64]| advantages.iter().any(|advantage| *advantage != 0.0);
-    let is_learned: Vec<bool> = drawn
-        .kept
-        .iter()
-        .zip(fresh)
-        .map(|(kept, advantages)| *kept && teaches(advantages))
-        .collect();
-    let n_old = old.iter().filter(|advantages| teaches(advantages)).count();
-    let n_learned = is_learned.iter().filter(|learned| **learned).count() + n_old;
+    let old = replayed.iter().zip(old).filter(|(_, advantages)| teaches(advantages));
+    let n_learned = learned.iter().filter(|learned| **learned).count() + old.clone().count();
     let mut room = prompts.saturating_sub(n_learned);
     let mut groups = Vec::new();
-    for ((rollouts, advantages), is_learned) in drawn.groups.iter().zip(fresh).zip(is_learned) {
-        if is_learned {
-            groups.push(Counted { rollouts, advantages: Some(advantages) });
+    for ((rollouts, advantages), learned) in drawn.groups.iter().zip(fresh).zip(learned) {
+        if *learned {
+            groups.push(Counted { rollouts, advantages: Some(advantages), is_replayed: false });
         } else if room > 0 {
             room -= 1;
-            groups.push(Counted { rollouts, advantages: None });
+            groups.push(Counted { rollouts, advantages: None, is_replayed: false });
         }
     }
-    let old = replayed.iter().zip(old).filter(|(_, advantages)| teaches(advantages));
-    groups.extend(
-        old.map(|(rollouts, advantages)| Counted { rollouts, advantages: Some(advantages) }),
-    );
+    groups.extend(old.map(|(rollouts, advantages)| Counted {
+        rollouts,
+        advantages: Some(advantages),
+        is_replayed: true,
+    }));
     groups
 }
 

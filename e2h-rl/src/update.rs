@@ -21,6 +21,8 @@ pub(crate) struct Counted<'a> {
     pub rollouts: &'a [Rollout],
     /// Of the verified rollouts; `None` when the group gets no gradient.
     pub advantages: Option<&'a [f64]>,
+    /// True for a group of an earlier step, which another policy drew.
+    pub is_replayed: bool,
 }
 
 impl<'a> Counted<'a> {
@@ -46,6 +48,7 @@ impl<'a> Counted<'a> {
                     prompt: &rollout.prompt,
                     completion: &generation.tokens,
                     behaviour: Some(generation.logprobs.iter().map(|&l| f64::from(l)).collect()),
+                    is_replayed: self.is_replayed,
                     reference: None,
                     advantages: vec![advantage; generation.tokens.len()],
                     active: None,
@@ -162,8 +165,8 @@ impl Trainer<'_> {
                 return Err(Error::Diverged { n: self.bad_updates, step });
             }
         }
-        if is_first {
-            stats.ratio_mean = pass.ratio / pass.n_tokens.max(1) as f64;
+        if is_first && pass.n_fresh > 0 {
+            stats.ratio_mean = Some(pass.ratio / pass.n_fresh as f64);
         }
         let clipped = pass.clipped[0] + pass.clipped[1];
         stats.record(norm, pass.loss, clipped, pass.kl, pass.n_tokens);

@@ -295,6 +295,10 @@ impl Task for Blocksworld {
         }
     }
 
+    fn reward_parts(&self) -> &'static [&'static str] {
+        &["format", "correct", "efficiency"]
+    }
+
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         match self.judge(problem, answer) {
             Ok((parts, outcome, reason)) => Score::new(parts, outcome, reason),

@@ -45,6 +45,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let policy = with_fresh_adapter(policy, &config);
     let problems = Problems::new(&config, task.as_ref())?;
     check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
+    check_reference(&policy, &config)?;
     let folder = match begun {
         Some(folder) => folder,
         None => begin(args.run_dir.as_deref(), task.name(), &config, &text)?,
@@ -182,6 +183,17 @@ pub(crate) fn check_words(
             return Err(Failure::usage(message)
                 .hint("use the base of this task, or train one with `e2h base`"));
         }
+    }
+    Ok(())
+}
+
+/// Refuses to move the reference of an adapter, which is the frozen model below it.
+fn check_reference(policy: &LanguageModel, config: &Config) -> Outcome {
+    if policy.engine().adapter().is_some() && config.train.reference_sync_steps > 0 {
+        let problem = "`train.reference_sync_steps` moves a reference policy, but that of an adapter is the frozen \
+                       model below it";
+        return Err(Failure::usage(problem)
+            .hint("set it to 0, or train all weights, without an adapter"));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod faults;
 mod golden;
 mod guide;
 mod models;
+mod options;
 mod resume;
 mod run;
 mod tiny;

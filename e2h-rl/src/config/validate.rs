@@ -72,6 +72,9 @@ impl GrpoConfig {
             let name = format!("reward_weights.{}", part.name);
             check(part.weight.is_finite(), &name, part.weight.to_string(), "a finite number");
         }
+        let (every, moves) = (self.reference_sync_steps, self.kl_beta > 0.0);
+        let bound = "0 while kl_beta is 0: no reference policy is kept";
+        check(every == 0 || moves, "reference_sync_steps", every.to_string(), bound);
         let delta = self.clip_delta;
         let bound = "0, or over 1 + clip_eps_high";
         let is_bound = delta == 0.0 || delta > 1.0 + self.clip_eps_high;

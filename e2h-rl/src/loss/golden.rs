@@ -134,6 +134,7 @@ impl Case {
             prompt: &tokens[..1],
             completion: &tokens[1..],
             behaviour: self.old_logps.as_ref().map(|list| cut(list, i)),
+            is_replayed: false,
             reference: self.ref_logps.as_ref().map(|list| cut(list, i)),
             advantages: vec![self.advantages[i]; lengths[i]],
             active: None,

@@ -44,7 +44,9 @@ impl Cause {
             Self::AllTruncated => (step.truncated_frac() > 0.9, LASTING),
             Self::EntropyCollapse => (step.entropy() < 0.02, LASTING),
             Self::KlBlowUp => (update.kl_k3 > 1.0, 1),
-            Self::RatioOff => (update.passes > 0 && (update.ratio_mean - 1.0).abs() > 0.01, 1),
+            Self::RatioOff => {
+                (update.ratio_mean.is_some_and(|ratio| (ratio - 1.0).abs() > 0.01), 1)
+            },
             Self::NotFinite => (update.skipped_updates > 0, 1),
             Self::OutOfMemory => (update.token_budget < first_budget, 1),
             Self::Unverifiable => {
@@ -169,12 +171,12 @@ mod tests {
     #[test]
     fn each_sign_of_trouble_has_its_warning() {
         let well =
-            UpdateStats { token_budget: 8, ratio_mean: 1.0, passes: 1, ..UpdateStats::default() };
+            UpdateStats { token_budget: 8, ratio_mean: Some(1.0), ..UpdateStats::default() };
         let told = |update: UpdateStats| Watch::new(8).step(&report(update));
         assert!(told(well).is_empty());
         for (update, text) in [
             (UpdateStats { kl_k3: 2.0, ..well }, "raise train.kl_beta"),
-            (UpdateStats { ratio_mean: 1.2, ..well }, "differ from the sampler's"),
+            (UpdateStats { ratio_mean: Some(1.2), ..well }, "differ from the sampler's"),
             (UpdateStats { skipped_updates: 1, ..well }, "not finite"),
             (UpdateStats { token_budget: 4, ..well }, "memory ran out"),
         ] {
