@@ -19,3 +19,4 @@ pub(crate) mod linalg;
 pub(crate) mod ops;
 pub(crate) mod side;
 pub(crate) mod simd;
+pub(crate) mod value;
