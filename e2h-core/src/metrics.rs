@@ -203,6 +203,42 @@ pub const METRICS: &[Metric] = &[
     metric("learning_rate", "1", "learning rate of this update", "follows its schedule"),
     metric("grad_norm", "1", "2-norm of the gradient before clipping", "finite, of stable size"),
     metric(
+        "loss/value_avg",
+        "1",
+        "with a value head: mean over tokens of half the clipped squared error of the values, before its coefficient",
+        "falls",
+    ),
+    metric(
+        "val/clipfrac_avg",
+        "1",
+        "with a value head: share of tokens whose clipped value counted",
+        "under 0.2",
+    ),
+    metric(
+        "val/grad_norm",
+        "1",
+        "with a value head: 2-norm of the head's gradient before clipping",
+        "finite, of stable size",
+    ),
+    metric(
+        "val/mean",
+        "1",
+        "with a value head: mean value of the step's tokens before the update",
+        "near the mean reward",
+    ),
+    metric(
+        "val/explained_variance",
+        "1",
+        "with a value head: 1 - Var(return - value) / Var(return) before the update; absent where all returns are equal",
+        "rises over 0",
+    ),
+    metric(
+        "objective/non_score_reward",
+        "1",
+        "with a value head: mean over completions of the sum of their KL penalties",
+        "small against the reward",
+    ),
+    metric(
         "optim/update_tokens",
         "tokens",
         "prompt and completion tokens that went through the backward pass",

@@ -33,9 +33,7 @@ use rand::Rng;
 use crate::adapter::Dropout;
 use crate::batch::{Group, check_groups};
 use crate::params::Layout;
-use crate::{
-    Adapter, Error, ModelConfig, Result, TokenGrads, TokenStats, ValueHead, ValuedGrads,
-};
+use crate::{Adapter, Error, ModelConfig, Result, TokenGrads, TokenStats, ValueHead, ValuedGrads};
 
 mod cache;
 mod device;

@@ -6,7 +6,8 @@ use crate::batch::Group;
 use crate::generate::StopRule;
 use crate::params::Layout;
 use crate::{
-    Adapter, BurnDecoder, Model, ModelConfig, Result, TokenGrads, TokenStats, ValueHead, ValuedGrads,
+    Adapter, BurnDecoder, Model, ModelConfig, Result, TokenGrads, TokenStats, ValueHead,
+    ValuedGrads,
 };
 
 /// A decoder that can be trained and sampled: [`Model`], the fused CPU engine, or [`BurnDecoder`].

@@ -1,7 +1,8 @@
 //! Checkpoints: a model folder that other tools open, plus what a run needs to go on.
 //!
 //! `step-N/` holds the model in the Hugging Face layout, or its adapter in PEFT's (both f32), and `trainer/` with
-//! `optimizer.safetensors` (the moments), `reference.safetensors` where the reference policy moves, and `state.json`
+//! `optimizer.safetensors` (the moments), `reference.safetensors` where the reference policy moves,
+//! `value_head.safetensors` where there is a value head, and `state.json`
 //! (step, curriculum, sampler, groups for replay), and `SHA256SUMS` over all of
 //! them, which `sha256sum -c` reads too.
 //!
@@ -15,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use e2h_core::write_atomic;
-use e2h_model::{Engine, WeightFormat};
+use e2h_model::{Engine, ValueHead, WeightFormat};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub use sums::{has_sums, verify};
 
 /// Where the weights of a reference policy lie that moves.
 const REFERENCE: &str = "trainer/reference.safetensors";
+
+/// Where the value head of PPO lies, apart from the model's files.
+const VALUE_HEAD: &str = "trainer/value_head.safetensors";
 
 /// `trainer/state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,6 +108,9 @@ fn save_via(trainer: &Trainer<'_>, folder: &Path, temporary: &Path, step: u64) -
     fs::create_dir_all(&inner).map_err(Error::io("create", &inner))?;
     trainer.policy.save(temporary, WeightFormat::F32)?;
     write_atomic(&inner.join("optimizer.safetensors"), &moments(trainer, temporary)?)?;
+    if let Some(critic) = &trainer.critic {
+        critic.head.save(&temporary.join(VALUE_HEAD))?;
+    }
     let reference = moving_reference(trainer).map(|engine| flat(&[("params", engine.params())]));
     if let Some(bytes) = reference {
         let bytes = bytes.map_err(|error| Error::checkpoint(temporary, error))?;
@@ -178,7 +185,12 @@ fn moving_reference<'a>(trainer: &'a Trainer<'_>) -> Option<&'a dyn Engine> {
 }
 
 fn moments(trainer: &Trainer<'_>, path: &Path) -> Result<Vec<u8>> {
-    let tensors = [("m", trainer.optimizer.m.as_slice()), ("v", trainer.optimizer.v.as_slice())];
+    let mut tensors =
+        vec![("m", trainer.optimizer.m.as_slice()), ("v", trainer.optimizer.v.as_slice())];
+    if let Some(critic) = &trainer.critic {
+        tensors.push(("value_head.m", &critic.optimizer.m));
+        tensors.push(("value_head.v", &critic.optimizer.v));
+    }
     flat(&tensors).map_err(|error| Error::checkpoint(path, error))
 }
 
@@ -237,6 +249,12 @@ pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> 
     let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
     read_flat(&bytes, "m", &mut trainer.optimizer.m, path)?;
     read_flat(&bytes, "v", &mut trainer.optimizer.v, path)?;
+    if let Some(critic) = &mut trainer.critic {
+        critic.head = ValueHead::load(&path.join(VALUE_HEAD), critic.head.width())?;
+        read_flat(&bytes, "value_head.m", &mut critic.optimizer.m, path)?;
+        read_flat(&bytes, "value_head.v", &mut critic.optimizer.v, path)?;
+        critic.optimizer.n_updates = state.n_updates;
+    }
     if trainer.config.reference_sync_steps > 0
         && let Reference::Model(reference) = &mut trainer.reference
     {

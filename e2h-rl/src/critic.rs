@@ -14,7 +14,7 @@
 //! - The head's gradient is clipped by its own norm, as in verl, not together with the policy's.
 //! - The head has no bias in transformers' reward models; here it has one, as in `v_head`.
 
-use e2h_model::{AdamW, Engine, ValueHead, clip_global_norm};
+use e2h_model::{AdamW, Engine, ValueHead};
 
 use crate::Result;
 use crate::config::GrpoConfig;
@@ -81,9 +81,8 @@ impl Critic {
         Ok(judgement)
     }
 
-    /// One optimiser step of the head, on a gradient that is clipped to `max_norm`.
-    pub(crate) fn update(&mut self, grads: &mut [f32], max_norm: f64, lr: f64) {
-        clip_global_norm(grads, max_norm);
+    /// One optimiser step of the head.
+    pub(crate) fn update(&mut self, grads: &[f32], lr: f64) {
         let optimizer = &mut self.optimizer;
         self.head.update_params(|layout, params| optimizer.update(layout, params, grads, lr));
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
 use e2h_model::{AdamW, Adapter, LanguageModel};
-use e2h_rl::{EvalReport, Reference, Replay, Run, RunEnd, RunFolder, Trainer};
+use e2h_rl::{Critic, EvalReport, Reference, Replay, Run, RunEnd, RunFolder, Trainer};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
@@ -154,6 +154,7 @@ impl Problems {
         Ok(Trainer {
             reference,
             optimizer: AdamW::new(config.train.adamw, policy.engine().params().len()),
+            critic: Critic::of(&config.train, policy.engine().config().hidden_size),
             policy,
             curriculum: curriculum.map_err(Failure::usage)?,
             sampler: Box::new(sampler.map_err(Failure::usage)?),
@@ -192,8 +193,9 @@ fn check_reference(policy: &LanguageModel, config: &Config) -> Outcome {
     if policy.engine().adapter().is_some() && config.train.reference_sync_steps > 0 {
         let problem = "`train.reference_sync_steps` moves a reference policy, but that of an adapter is the frozen \
                        model below it";
-        return Err(Failure::usage(problem)
-            .hint("set it to 0, or train all weights, without an adapter"));
+        return Err(
+            Failure::usage(problem).hint("set it to 0, or train all weights, without an adapter")
+        );
     }
     Ok(())
 }

@@ -44,8 +44,7 @@ fn thirty_kills_anywhere_leave_the_run_that_was_never_killed() {
         let (action, delay_ms) = if n < 10 { ("pause", 0) } else { ("mark", draws.below(25)) };
         let name = format!("killed-{n}");
         let what = format!("{place} at {step}, {action}, {delay_ms} ms");
-        let (mut run, delay) =
-            (train(folder.path(), &name, &[]), Duration::from_millis(delay_ms));
+        let (mut run, delay) = (train(folder.path(), &name, &[]), Duration::from_millis(delay_ms));
         kill_after(&mut run, folder.path(), (place, step), action, delay);
         succeeds(&mut resume(folder.path(), &name));
         let run = folder.path().join(&name);

@@ -41,8 +41,7 @@ impl DeviceHead {
         d_values: &[f32],
     ) -> Result<(Tensor<2>, Vec<f32>)> {
         let dtype = hidden.dtype();
-        let d_values_column =
-            floats(d_values, &self.weight.device()).reshape([d_values.len(), 1]);
+        let d_values_column = floats(d_values, &self.weight.device()).reshape([d_values.len(), 1]);
         let d_hidden = d_values_column.clone().matmul(self.weight.clone()).cast(dtype);
         let d_weight = d_values_column.transpose().matmul(hidden.cast(FloatDType::F32)); // [1, C]
         let mut d_head = read(d_weight)?;
