@@ -188,8 +188,8 @@ fn moments(trainer: &Trainer<'_>, path: &Path) -> Result<Vec<u8>> {
     let mut tensors =
         vec![("m", trainer.optimizer.m.as_slice()), ("v", trainer.optimizer.v.as_slice())];
     if let Some(critic) = &trainer.critic {
-        tensors.push(("value_head.m", &critic.optimizer.m));
-        tensors.push(("value_head.v", &critic.optimizer.v));
+        tensors.push(("value_head.m", critic.optimizer.m.as_slice()));
+        tensors.push(("value_head.v", critic.optimizer.v.as_slice()));
     }
     flat(&tensors).map_err(|error| Error::checkpoint(path, error))
 }
