@@ -136,7 +136,7 @@ fn check_gradient(engine: &mut dyn Engine) {
         n_checked += 1;
     }
     assert!(n_checked > 0, "no gradient to speak of");
-    for i in 0..head_grads.len() {
+    for (i, grad) in head_grads.iter().enumerate() {
         let before = head.params().to_vec();
         let mut at = |by: f32| {
             head.update_params(|_, params| params[i] += by);
@@ -145,7 +145,7 @@ fn check_gradient(engine: &mut dyn Engine) {
             loss
         };
         let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
-        let grad = f64::from(head_grads[i]);
+        let grad = f64::from(*grad);
         assert!((slope - grad).abs() < 1e-3, "{name}, head {i}: {slope} {grad}");
     }
 }
@@ -241,5 +241,6 @@ fn the_value_loss_of_fixed_rollouts_falls() {
         engine.update_params(|layout, params| optimizer.update(layout, params, &grads, 1e-3));
         critic.update(&head_grads, 1e-2);
     }
-    assert!(losses[59] < 0.2 * losses[0], "{losses:?}");
+    // Two completions of a prompt share its first state, so what they earned apart stays.
+    assert!(losses[59] < 0.5 * losses[0], "{losses:?}");
 }

@@ -36,7 +36,8 @@ pub fn value_loss(config: &PpoConfig, values: &[f64], critique: &Critique) -> Va
     for ((value, old), target) in tokens {
         let free = value - target;
         let bound = old + (value - old).clamp(-clip, clip) - target;
-        let is_clipped = bound * bound > free * free;
+        // Within the range both are the same but for rounding.
+        let is_clipped = (value - old).abs() > clip && bound * bound > free * free;
         let (error, slope) = if is_clipped { (bound, 0.0) } else { (free, free) };
         out.loss += 0.5 * error * error;
         out.d_values.push(slope);
