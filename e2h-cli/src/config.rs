@@ -9,7 +9,7 @@ use e2h_tasks::registry::TaskConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::hints::{Failure, Outcome};
+use crate::hints::{Failure, Outcome, did_you_mean};
 use crate::layers::{Layers, Resolved};
 use crate::presets::PRESETS;
 
@@ -359,6 +359,8 @@ impl Config {
                 let n_levels = n_train_levels(task.as_ref());
                 let schedule = self.schedule.validate(n_levels, self.train.steps.max(1));
                 problems.extend(schedule.into_iter().map(|error| ("schedule", error)));
+                let parts = unknown_parts(&self.train, task.as_ref());
+                problems.extend(parts.into_iter().map(|error| ("train", error)));
             }
         }
         if let Some(lora) = &self.model.lora {
@@ -394,6 +396,25 @@ impl Config {
 /// The number of levels that training draws from.
 pub(crate) fn n_train_levels(task: &dyn Task) -> usize {
     task.levels().iter().filter(|level| !level.ood).count()
+}
+
+/// The reward weights that name no part of the task's reward.
+fn unknown_parts(train: &GrpoConfig, task: &dyn Task) -> Vec<Error> {
+    let known = task.reward_parts();
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let names = train.reward_weights.iter().map(|weight| weight.name.as_str());
+    let unknown = names.filter(|name| !known.contains(name)).map(|name| {
+        let near = match (name, did_you_mean(name, known.iter().copied())) {
+            ("overlong", _) => " (the weight of `overlong` is overlong_penalty)".to_owned(),
+            (_, Some(near)) => format!(" (did you mean `{near}`?)"),
+            (_, None) => String::new(),
+        };
+        let expected = format!("a part of {}'s reward: {}{near}", task.name(), known.join(", "));
+        Error::OutOfRange { name: "reward_weights".to_owned(), got: format!("`{name}`"), expected }
+    });
+    unknown.collect()
 }
 
 /// A problem of a specification of rows, in the words of the others.

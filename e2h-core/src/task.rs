@@ -39,6 +39,13 @@ pub trait Task: Send + Sync {
     /// The completion goes on from the prompt's assistant prefix, which already opened `<think>`.
     fn score(&self, problem: &Problem, completion: &str) -> Score;
 
+    /// The names of the parts that [`Self::score`] gives rewards, so that a setting about one can be checked.
+    ///
+    /// Empty, the default, means that the task does not say.
+    fn reward_parts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Judges an answer text alone, without the format part.
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score;
 

@@ -33,7 +33,7 @@ use rand::Rng;
 use crate::adapter::Dropout;
 use crate::batch::{Group, check_groups};
 use crate::params::Layout;
-use crate::{Adapter, Error, ModelConfig, Result, TokenGrads, TokenStats};
+use crate::{Adapter, Error, ModelConfig, Result, TokenGrads, TokenStats, ValueHead, ValuedGrads};
 
 mod cache;
 mod device;
@@ -42,6 +42,7 @@ mod generate;
 mod head;
 mod padded;
 mod tensors;
+mod value;
 mod weights;
 
 pub use device::{DeviceChoice, device};
@@ -50,6 +51,7 @@ use forward::{Causal, Masks, Rotary, forward};
 use head::Head;
 use padded::{MicroBatch, micro_batches};
 use tensors::ints;
+use value::DeviceHead;
 use weights::{GradSum, Source, Weights};
 
 /// Number format of weights and activations on the device.
@@ -326,6 +328,37 @@ impl BurnDecoder {
         Ok(results)
     }
 
+    /// The values that `head` reads off the completion tokens' hidden states; as
+    /// [`Model::values`](crate::Model::values).
+    ///
+    /// # Errors
+    /// As [`Self::token_stats`].
+    ///
+    /// # Panics
+    /// When the head is of another width.
+    pub fn values(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        head: &ValueHead,
+    ) -> Result<Vec<Vec<f32>>> {
+        assert_eq!(head.width(), self.config.hidden_size, "a value head of another width");
+        check_groups(&self.config, groups)?;
+        let head = DeviceHead::new(head, &self.device);
+        let n = groups.iter().map(|group| group.completions.len()).sum();
+        let mut results = vec![Vec::new(); n];
+        for batch in micro_batches(groups, token_budget) {
+            if batch.targets.is_empty() {
+                continue;
+            }
+            let values = head.values(self.hidden(&self.plain, &batch, None))?;
+            for (sequence, range) in batch.sequences.iter().zip(batch.offsets.windows(2)) {
+                results[*sequence] = values[range[0]..range[1]].to_vec();
+            }
+        }
+        Ok(results)
+    }
+
     /// Computes log-probs and entropies, asks `loss` for their gradient, and adds the gradient of every
     /// parameter that is trained to `grads`; as [`Model::backward`](crate::Model::backward).
     ///
@@ -346,11 +379,51 @@ impl BurnDecoder {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads,
     ) -> Result<()> {
+        let loss = |stats: &TokenStats<'_>, _: &[f32]| ValuedGrads {
+            tokens: loss(stats),
+            d_values: Vec::new(),
+        };
+        self.backward_through(groups, token_budget, None, grads, &mut [], loss)
+    }
+
+    /// [`Self::backward`] with a value head; as
+    /// [`Model::backward_with_values`](crate::Model::backward_with_values).
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    ///
+    /// # Panics
+    /// As [`Self::backward`], and when the head is of another width or `head_grads` has not the length of its
+    /// parameters.
+    pub fn backward_with_values(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        head: &ValueHead,
+        grads: &mut [f32],
+        head_grads: &mut [f32],
+        loss: impl Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads,
+    ) -> Result<()> {
+        assert_eq!(head.width(), self.config.hidden_size, "a value head of another width");
+        assert_eq!(head_grads.len(), head.params().len(), "a head's gradient of another shape");
+        let head = DeviceHead::new(head, &self.device);
+        self.backward_through(groups, token_budget, Some(&head), grads, head_grads, loss)
+    }
+
+    fn backward_through(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        value_head: Option<&DeviceHead>,
+        grads: &mut [f32],
+        head_grads: &mut [f32],
+        loss: impl Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads,
+    ) -> Result<()> {
         assert_eq!(grads.len(), self.params().len(), "a gradient of another shape");
         check_groups(&self.config, groups)?;
         let mut sum = GradSum::default();
         for batch in micro_batches(groups, token_budget) {
-            self.backward_one(&batch, &mut sum, &loss)?;
+            self.backward_one(&batch, value_head, &mut sum, head_grads, &loss)?;
         }
         sum.add_to(self.layout(), grads)
     }
@@ -358,28 +431,41 @@ impl BurnDecoder {
     fn backward_one(
         &self,
         batch: &MicroBatch,
+        value_head: Option<&DeviceHead>,
         sum: &mut GradSum,
-        loss: &impl Fn(&TokenStats<'_>) -> TokenGrads,
+        head_grads: &mut [f32],
+        loss: &impl Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads,
     ) -> Result<()> {
         if batch.targets.is_empty() {
-            loss(&batch.stats(&[], &[]));
+            loss(&batch.stats(&[], &[]), &[]);
             return Ok(());
         }
         let prob = self.adapter.as_ref().map_or(0.0, |adapter| adapter.config().dropout);
         let dropout = Dropout::new(self.dropout_key, prob);
         let hidden = self.hidden(&self.tracked, batch, dropout);
-        let head = self.head(hidden.clone().without_autodiff(), &batch.targets);
+        let untracked = hidden.clone().without_autodiff();
+        let head = self.head(untracked.clone(), &batch.targets);
         let (logprobs, entropies) = head.stats()?;
-        let given = loss(&batch.stats(&logprobs, &entropies));
+        let values = match value_head {
+            Some(value_head) => value_head.values(untracked.clone())?,
+            None => Vec::new(),
+        };
+        let ValuedGrads { tokens: given, d_values } =
+            loss(&batch.stats(&logprobs, &entropies), &values);
         let n = batch.targets.len();
         assert_eq!(
-            (given.d_logprobs.len(), given.d_entropies.len()),
-            (n, n),
-            "one gradient a log-prob and one an entropy"
+            (given.d_logprobs.len(), given.d_entropies.len(), d_values.len()),
+            (n, n, values.len()),
+            "one gradient a log-prob, one an entropy and one a value"
         );
-        let (d_hidden, d_weight) = head.backward(&given, self.adapter.is_none());
+        let (mut d_hidden, d_weight) = head.backward(&given, self.adapter.is_none());
         if let Some(d_weight) = d_weight {
             sum.add_one(&self.layout, self.head_name(), d_weight);
+        }
+        if let Some(value_head) = value_head {
+            let (through_values, d_head) = value_head.backward(untracked, &d_values)?;
+            d_hidden = d_hidden + through_values;
+            crate::cpu::ops::add(head_grads, &d_head);
         }
         // The gradient of this sum with respect to `hidden` is `d_hidden`.
         let mut grads = (hidden * d_hidden).sum().backward();

@@ -22,3 +22,4 @@ pub(crate) mod ops;
 pub(crate) mod packed;
 pub(crate) mod side;
 pub(crate) mod simd;
+pub(crate) mod value;

@@ -5,7 +5,10 @@ use e2h_core::{GenerateRequest, Generation, Sampling, Stream, TokenId};
 use crate::batch::Group;
 use crate::generate::StopRule;
 use crate::params::Layout;
-use crate::{Adapter, BurnDecoder, Model, ModelConfig, Result, TokenGrads, TokenStats};
+use crate::{
+    Adapter, BurnDecoder, Model, ModelConfig, Result, TokenGrads, TokenStats, ValueHead,
+    ValuedGrads,
+};
 
 /// A decoder that can be trained and sampled: [`Model`], the fused CPU engine, or [`BurnDecoder`].
 ///
@@ -99,6 +102,31 @@ pub trait Engine {
         loss: &(dyn Fn(&TokenStats<'_>) -> TokenGrads + Sync),
     ) -> Result<()>;
 
+    /// The values that `head` reads off the completion tokens' hidden states, sequence after sequence in batch order.
+    ///
+    /// # Errors
+    /// See [`Model::values`].
+    fn values(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        head: &ValueHead,
+    ) -> Result<Vec<Vec<f32>>>;
+
+    /// [`Self::backward`] with a value head, whose gradient is added to `head_grads`.
+    ///
+    /// # Errors
+    /// See [`Model::backward_with_values`].
+    fn backward_with_values(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        head: &ValueHead,
+        grads: &mut [f32],
+        head_grads: &mut [f32],
+        loss: &(dyn Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads + Sync),
+    ) -> Result<()>;
+
     /// Samples one completion per stream of each request, in the requests' order.
     ///
     /// # Errors
@@ -186,6 +214,35 @@ macro_rules! forward_to_inherent {
             loss: &(dyn Fn(&TokenStats<'_>) -> TokenGrads + Sync),
         ) -> Result<()> {
             <$engine>::backward(self, groups, token_budget, grads, loss)
+        }
+
+        fn values(
+            &self,
+            groups: &[Group<'_>],
+            token_budget: usize,
+            head: &ValueHead,
+        ) -> Result<Vec<Vec<f32>>> {
+            <$engine>::values(self, groups, token_budget, head)
+        }
+
+        fn backward_with_values(
+            &self,
+            groups: &[Group<'_>],
+            token_budget: usize,
+            head: &ValueHead,
+            grads: &mut [f32],
+            head_grads: &mut [f32],
+            loss: &(dyn Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads + Sync),
+        ) -> Result<()> {
+            <$engine>::backward_with_values(
+                self,
+                groups,
+                token_budget,
+                head,
+                grads,
+                head_grads,
+                loss,
+            )
         }
 
         fn generate(

@@ -20,6 +20,7 @@ mod peft;
 mod sampler;
 mod template;
 mod text;
+mod value_head;
 
 pub use adapter::{Adapter, LoraConfig, Projection};
 pub use batch::Group;
@@ -39,3 +40,4 @@ pub use params::{Layout, TensorSpec};
 pub use peft::{ADAPTER_CONFIG_FILE, ADAPTER_FILE, PeftConfig};
 pub use template::{ChatTemplate, Message, PLAIN_TEMPLATE};
 pub use text::{STOP_STRING, TextCodec, TextStream};
+pub use value_head::{ValueHead, ValuedGrads};

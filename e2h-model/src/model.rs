@@ -11,8 +11,9 @@ use crate::batch::{Group, Slice, check_groups, check_tokens, pack};
 use crate::cpu::forward::{Shape, Workspace, linear};
 use crate::cpu::head::{HeadBuffers, HeadOutput};
 use crate::cpu::side::{Grads, Weights};
+use crate::cpu::value::{values, values_backward};
 use crate::params::Layout;
-use crate::{Adapter, ModelConfig, Result};
+use crate::{Adapter, ModelConfig, Result, ValueHead, ValuedGrads};
 
 /// A decoder with its weights in f32, and an adapter beside them where only that is trained.
 #[derive(Debug)]
@@ -66,10 +67,14 @@ impl Worker {
         weights: Weights<'_>,
         grads: &mut Grads<'_>,
         slice: &Slice,
-        given: &TokenGrads,
+        given: &ValuedGrads,
+        value_head: Option<(&ValueHead, &mut [f32])>,
     ) {
         let (pass, queries) = (&mut self.workspace, &slice.queries);
-        self.head.backward(shape, weights.base, grads, pass, queries, given);
+        self.head.backward(shape, weights.base, grads, pass, queries, &given.tokens);
+        if let Some((head, head_grads)) = value_head {
+            values_backward(head, head_grads, pass, queries, &given.d_values);
+        }
         self.workspace.backward(shape, weights, grads, slice);
     }
 }
@@ -257,6 +262,37 @@ impl Model {
         Ok(sequences)
     }
 
+    /// The values that `head` reads off the completion tokens' hidden states, sequence after sequence in batch order.
+    ///
+    /// # Errors
+    /// As [`Self::token_stats`].
+    ///
+    /// # Panics
+    /// When the head is of another width.
+    pub fn values(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        head: &ValueHead,
+    ) -> Result<Vec<Vec<f32>>> {
+        self.check_width(head);
+        let slices = self.slices(groups, token_budget)?;
+        let outputs = self.in_parallel(&slices, |worker, _, slice| {
+            worker.workspace.forward(&self.shape, self.plain(), slice);
+            values(head, &worker.workspace.hidden, &slice.queries)
+        });
+        let mut sequences = Vec::new();
+        for (slice, output) in slices.iter().zip(&outputs) {
+            let ranges = slice.offsets.windows(2);
+            sequences.extend(ranges.map(|range| output[range[0]..range[1]].to_vec()));
+        }
+        Ok(sequences)
+    }
+
+    fn check_width(&self, head: &ValueHead) {
+        assert_eq!(head.width(), self.config().hidden_size, "a value head of another width");
+    }
+
     /// Computes log-probs and entropies, asks `loss` for their gradient, and adds the gradient of every
     /// parameter that is trained to `grads`.
     ///
@@ -276,7 +312,46 @@ impl Model {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads + Sync,
     ) -> Result<()> {
-        let n_params = self.params().len();
+        let loss = |stats: &TokenStats<'_>, _: &[f32]| ValuedGrads {
+            tokens: loss(stats),
+            d_values: Vec::new(),
+        };
+        self.backward_through(groups, token_budget, None, grads, &mut [], loss)
+    }
+
+    /// [`Self::backward`] with a value head: `loss` gets the tokens' values too, and the head's gradient is added to
+    /// `head_grads`. What it says of values goes back through the whole decoder.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    ///
+    /// # Panics
+    /// As [`Self::backward`], and when the head is of another width or `head_grads` has not the length of its
+    /// parameters.
+    pub fn backward_with_values(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        head: &ValueHead,
+        grads: &mut [f32],
+        head_grads: &mut [f32],
+        loss: impl Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads + Sync,
+    ) -> Result<()> {
+        self.check_width(head);
+        assert_eq!(head_grads.len(), head.params().len(), "a head's gradient of another shape");
+        self.backward_through(groups, token_budget, Some(head), grads, head_grads, loss)
+    }
+
+    fn backward_through(
+        &self,
+        groups: &[Group<'_>],
+        token_budget: usize,
+        value_head: Option<&ValueHead>,
+        grads: &mut [f32],
+        head_grads: &mut [f32],
+        loss: impl Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads + Sync,
+    ) -> Result<()> {
+        let (n_params, n_head) = (self.params().len(), head_grads.len());
         assert_eq!(grads.len(), n_params, "a gradient of another shape");
         let prob = self.adapter.as_ref().map_or(0.0, |adapter| adapter.config().dropout);
         let dropout = Dropout::new(self.dropout_key, prob);
@@ -285,29 +360,33 @@ impl Model {
         let rows = slices.iter().map(|slice| slice.tokens.len()).max().unwrap_or(0);
         let n_workers = self.n_threads.min(slices.len());
         crate::memory::reserve(self.config(), rows, grads.len(), n_workers)?;
-        let total = Mutex::new((0, grads));
+        let total = Mutex::new((0, grads, head_grads));
         let turn = Condvar::new();
         self.in_parallel(&slices, |worker, index, slice| {
             let output = worker.token_stats(&self.shape, weights, slice);
+            let hidden = &worker.workspace.hidden;
+            let values = value_head.map(|head| values(head, hidden, &slice.queries));
             let stats = TokenStats {
                 sequences: &slice.sequences,
                 offsets: &slice.offsets,
                 logprobs: &output.logprobs,
                 entropies: &output.entropies,
             };
-            let given = loss(&stats);
-            let mut own = vec![0.0; n_params];
+            let given = loss(&stats, values.as_deref().unwrap_or_default());
+            let (mut own, mut own_head) = (vec![0.0; n_params], vec![0.0; n_head]);
             let mut grads = match self.adapter {
                 Some(_) => Grads::Adapter(&mut own),
                 None => Grads::Base(&mut own),
             };
-            worker.backward(&self.shape, weights, &mut grads, slice, &given);
+            let head = value_head.map(|head| (head, own_head.as_mut_slice()));
+            worker.backward(&self.shape, weights, &mut grads, slice, &given, head);
             // A poisoned lock means that another worker panicked; that panic is passed on by the scope.
             let guard = total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let mut guard = turn
-                .wait_while(guard, |(next, _)| *next != index)
+                .wait_while(guard, |(next, ..)| *next != index)
                 .unwrap_or_else(|poisoned| poisoned.into_inner());
             crate::cpu::ops::add(guard.1, &own);
+            crate::cpu::ops::add(guard.2, &own_head);
             guard.0 += 1;
             turn.notify_all();
         });

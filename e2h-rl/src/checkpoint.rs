@@ -1,34 +1,41 @@
 //! Checkpoints: a model folder that other tools open, plus what a run needs to go on.
 //!
 //! `step-N/` holds the model in the Hugging Face layout, or its adapter in PEFT's (both f32), and `trainer/` with
-//! `optimizer.safetensors` (the moments), `reference.safetensors` where the reference policy moves, and `state.json`
+//! `optimizer.safetensors` (the moments), `reference.safetensors` where the reference policy moves,
+//! `value_head.safetensors` where there is a value head, and `state.json`
 //! (step, curriculum, sampler, groups for replay), and `SHA256SUMS` over all of
 //! them, which `sha256sum -c` reads too.
 //!
 //! # Invariants
 //! - A checkpoint appears under its name only when it is whole: it is written to `.step-N.tmp`, flushed, renamed.
-//! - A checkpoint is taken up only when its checksums hold; else the one before it is used.
+//! - A checkpoint is taken up only when its checksums hold; else the one before it is used. One without checksums
+//!   is of a version that wrote none: it is taken up with a warning.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use e2h_core::write_atomic;
-use e2h_model::{ADAPTER_FILE, Engine, WeightFormat};
+use e2h_model::{Engine, ValueHead, WeightFormat};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::replay::Replay;
 use crate::trainer::{Reference, Trainer};
 use crate::{Error, Result, fault};
 
-/// The file of checksums.
-const SUMS: &str = "SHA256SUMS";
+mod sums;
+
+use sums::{SUMS, sums};
+pub use sums::{has_sums, verify};
 
 /// Where the weights of a reference policy lie that moves.
 const REFERENCE: &str = "trainer/reference.safetensors";
+
+/// Where the value head of PPO lies, apart from the model's files.
+const VALUE_HEAD: &str = "trainer/value_head.safetensors";
 
 /// `trainer/state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +47,8 @@ pub struct TrainerState {
     pub n_updates: u64,
     /// Updates in a row whose gradient was not finite.
     pub bad_updates: u32,
-    /// Tokens of a micro-batch.
+    /// Tokens of a micro-batch; 0 = as configured.
+    #[serde(default)]
     pub token_budget: usize,
     /// State of the curriculum.
     pub curriculum: Value,
@@ -49,6 +57,9 @@ pub struct TrainerState {
     /// Groups kept for replay.
     #[serde(default)]
     pub replay: Replay,
+    /// Checksums by file, where a version before `SHA256SUMS` wrote the checkpoint.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sha256: BTreeMap<String, String>,
 }
 
 /// The checkpoints of a run, newest first.
@@ -97,6 +108,9 @@ fn save_via(trainer: &Trainer<'_>, folder: &Path, temporary: &Path, step: u64) -
     fs::create_dir_all(&inner).map_err(Error::io("create", &inner))?;
     trainer.policy.save(temporary, WeightFormat::F32)?;
     write_atomic(&inner.join("optimizer.safetensors"), &moments(trainer, temporary)?)?;
+    if let Some(critic) = &trainer.critic {
+        critic.head.save(&temporary.join(VALUE_HEAD))?;
+    }
     let reference = moving_reference(trainer).map(|engine| flat(&[("params", engine.params())]));
     if let Some(bytes) = reference {
         let bytes = bytes.map_err(|error| Error::checkpoint(temporary, error))?;
@@ -110,6 +124,7 @@ fn save_via(trainer: &Trainer<'_>, folder: &Path, temporary: &Path, step: u64) -
         curriculum: trainer.curriculum.state(),
         sampler: trainer.sampler.state(),
         replay: trainer.replay.clone(),
+        sha256: BTreeMap::new(),
     };
     fault::pass("save/state", step);
     let text = serde_json::to_string_pretty(&state)
@@ -170,7 +185,12 @@ fn moving_reference<'a>(trainer: &'a Trainer<'_>) -> Option<&'a dyn Engine> {
 }
 
 fn moments(trainer: &Trainer<'_>, path: &Path) -> Result<Vec<u8>> {
-    let tensors = [("m", trainer.optimizer.m.as_slice()), ("v", trainer.optimizer.v.as_slice())];
+    let mut tensors =
+        vec![("m", trainer.optimizer.m.as_slice()), ("v", trainer.optimizer.v.as_slice())];
+    if let Some(critic) = &trainer.critic {
+        tensors.push(("value_head.m", critic.optimizer.m.as_slice()));
+        tensors.push(("value_head.v", critic.optimizer.v.as_slice()));
+    }
     flat(&tensors).map_err(|error| Error::checkpoint(path, error))
 }
 
@@ -203,66 +223,6 @@ fn read_flat(bytes: &[u8], name: &str, target: &mut [f32], path: &Path) -> Resul
     Ok(())
 }
 
-fn checksum(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The files below `folder`, with `/` between the parts of their names, in order.
-fn files(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    let mut open = vec![String::new()];
-    while let Some(head) = open.pop() {
-        let here = folder.join(&head);
-        for entry in fs::read_dir(&here).map_err(Error::io("list", &here))? {
-            let entry = entry.map_err(Error::io("list", &here))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let name = if head.is_empty() { name } else { format!("{head}/{name}") };
-            match entry.path().is_dir() {
-                true => open.push(name),
-                false => names.push(name),
-            }
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// The text of `SHA256SUMS`: a line for every other file.
-fn sums(folder: &Path) -> Result<String> {
-    let mut text = String::new();
-    for name in files(folder)?.iter().filter(|name| *name != SUMS) {
-        text += &format!("{}  {name}\n", checksum(&folder.join(name))?);
-    }
-    Ok(text)
-}
-
-/// Reads the state of a checkpoint and checks that every file is whole.
-///
-/// # Errors
-/// [`Error::Checkpoint`] that says what does not fit, or [`Error::Io`].
-pub fn verify(path: &Path) -> Result<TrainerState> {
-    let file = path.join(SUMS);
-    let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
-    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once("  ")).collect();
-    for name in ["model.safetensors", "trainer/optimizer.safetensors", "trainer/state.json"] {
-        // A checkpoint of an adapter holds its weights instead of the model's.
-        let is_adapter = lines.iter().any(|(_, listed)| *listed == ADAPTER_FILE);
-        let needed = name.starts_with("trainer") || !is_adapter;
-        if needed && !lines.iter().any(|(_, listed)| *listed == name) {
-            return Err(Error::checkpoint(path, format!("{SUMS} does not list {name}")));
-        }
-    }
-    for (sum, name) in lines {
-        if checksum(&path.join(name))? != sum {
-            return Err(Error::checkpoint(path, format!("the checksum of {name} does not hold")));
-        }
-    }
-    let file = path.join("trainer/state.json");
-    let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
-    serde_json::from_str(&text).map_err(|error| Error::checkpoint(path, error))
-}
-
 /// The newest whole checkpoint in `folder`; `skipped` is called for each newer one that is damaged.
 ///
 /// # Errors
@@ -289,6 +249,12 @@ pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> 
     let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
     read_flat(&bytes, "m", &mut trainer.optimizer.m, path)?;
     read_flat(&bytes, "v", &mut trainer.optimizer.v, path)?;
+    if let Some(critic) = &mut trainer.critic {
+        critic.head = ValueHead::load(&path.join(VALUE_HEAD), critic.head.width())?;
+        read_flat(&bytes, "value_head.m", &mut critic.optimizer.m, path)?;
+        read_flat(&bytes, "value_head.v", &mut critic.optimizer.v, path)?;
+        critic.optimizer.n_updates = state.n_updates;
+    }
     if trainer.config.reference_sync_steps > 0
         && let Reference::Model(reference) = &mut trainer.reference
     {
@@ -301,7 +267,9 @@ pub fn restore(trainer: &mut Trainer<'_>, path: &Path, state: &TrainerState) -> 
     trainer.optimizer.n_updates = state.n_updates;
     trainer.bad_updates = state.bad_updates;
     trainer.replay = state.replay.clone();
-    trainer.token_budget = state.token_budget;
+    if state.token_budget > 0 {
+        trainer.token_budget = state.token_budget;
+    }
     trainer.curriculum.restore(&state.curriculum)?;
     trainer.sampler.restore(&state.sampler)?;
     trainer.policy.restore(path)?;
@@ -374,6 +342,33 @@ mod tests {
             assert_eq!(state.step, 2);
             assert!(skipped.len() == 1 && skipped[0].contains(problem), "{problem}: {skipped:?}");
         }
+    }
+
+    #[test]
+    fn a_checkpoint_without_checksums_is_taken_up_when_its_files_are_there() {
+        let folder = checkpoints(&[2]);
+        let path = folder.path().join("step-2");
+        assert!(has_sums(&path));
+        fs::remove_file(path.join(SUMS)).expect("removed");
+        assert!(!has_sums(&path));
+        assert_eq!(verify(&path).expect("all files are there").step, 2);
+        fs::remove_file(path.join("trainer/optimizer.safetensors")).expect("removed");
+        let error = verify(&path).expect_err("a file is missing").to_string();
+        assert!(error.contains("it has no trainer/optimizer.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn checksums_within_the_state_of_an_older_version_are_checked() {
+        let folder = checkpoints(&[2]);
+        let path = folder.path().join("step-2");
+        let state = serde_json::json!({
+            "step": 2, "n_updates": 1, "bad_updates": 0, "curriculum": null, "sampler": null,
+            "sha256": {"model.safetensors": "0"},
+        });
+        fs::write(path.join("trainer/state.json"), state.to_string()).expect("written");
+        fs::remove_file(path.join(SUMS)).expect("removed");
+        let error = verify(&path).expect_err("another file").to_string();
+        assert!(error.contains("the checksum of model.safetensors does not hold"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,10 @@ use e2h_core::Sampling;
 use e2h_model::AdamWConfig;
 use serde::{Deserialize, Serialize};
 
+mod ppo;
 mod validate;
+
+pub use ppo::PpoConfig;
 
 /// The loss; each is one function of [`loss`](crate::loss), with its formula and source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,8 @@ pub enum LossKind {
     Vespo,
     /// As `gspo`, with each sequence weighted by its length.
     Luspo,
+    /// Mean over all tokens of the minibatch, with advantages from a value head: see `ppo`.
+    Ppo,
 }
 
 /// What an importance ratio is of.
@@ -160,7 +165,8 @@ pub struct GrpoConfig {
     pub vespo_k_neg: f64,
     /// Decay of the ratio in `vespo` for negative advantages.
     pub vespo_lambda_neg: f64,
-    /// Weight of the KL divergence from the starting policy; 0 = no reference policy is kept.
+    /// Weight of the KL divergence from the starting policy; 0 = no reference policy is kept. In `ppo` the divergence
+    /// is taken off the reward of each token (TRL `kl_coef`), else it is a term of the loss.
     pub kl_beta: f64,
     /// The KL estimate is weighted by the importance ratio, which makes it unbiased off policy (DeepSeek-V3.2, arXiv
     /// 2512.02556).
@@ -204,6 +210,8 @@ pub struct GrpoConfig {
     pub sampling: Sampling,
     /// The optimiser's constants.
     pub adamw: AdamWConfig,
+    /// The value head of `loss = "ppo"`.
+    pub ppo: PpoConfig,
 }
 
 impl Default for GrpoConfig {
@@ -252,6 +260,7 @@ impl Default for GrpoConfig {
             token_budget: 1024,
             sampling: Sampling::default(),
             adamw: AdamWConfig::default(),
+            ppo: PpoConfig::default(),
         }
     }
 }
@@ -299,5 +308,12 @@ mod tests {
         assert!((config.lr_at(9) - 1.0).abs() < 1e-12);
         assert!((config.lr_at(60) - 0.55).abs() < 1e-12);
         assert!((config.lr_at(110) - 0.1).abs() < 1e-12);
+        let linear = GrpoConfig { lr_schedule: LrSchedule::Linear, ..config.clone() };
+        assert!((linear.lr_at(4) - 0.5).abs() < 1e-12);
+        assert!((linear.lr_at(35) - 0.775).abs() < 1e-12);
+        assert!((linear.lr_at(110) - 0.1).abs() < 1e-12);
+        let constant = GrpoConfig { lr_schedule: LrSchedule::Constant, ..config };
+        assert!((constant.lr_at(4) - 0.5).abs() < 1e-12);
+        assert!([10, 60, 110].iter().all(|step| (constant.lr_at(*step) - 1.0).abs() < 1e-12));
     }
 }

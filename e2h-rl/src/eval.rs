@@ -15,7 +15,7 @@ mod stats;
 
 use std::collections::HashMap;
 
-use e2h_core::{Level, Outcome, Policy, Problem, Rollout, RootSeed, Sampling, Task};
+use e2h_core::{Level, Outcome, Policy, Problem, Rollout, RootSeed, Sampling, Stream, Task};
 use serde::{Deserialize, Serialize};
 
 pub use compare::{Comparison, PairedRow, ProblemResult, compare};
@@ -299,20 +299,18 @@ fn sample(
     seed: u64,
     n: usize,
 ) -> Result<Vec<Vec<Rollout>>> {
-    let asks: Vec<Ask<'_>> = rows
-        .iter()
-        .enumerate()
-        .map(|(index, problem)| Ask {
-            problem,
-            streams: (0..n as u64)
-                .map(|s| {
-                    let level = u64::from(problem.level.0);
-                    RootSeed(seed).stream("eval", &[level, index as u64, s])
-                })
-                .collect(),
-        })
-        .collect();
+    let asks = asks(rows, n, |index, sample| {
+        let level = u64::from(rows[index].level.0);
+        RootSeed(seed).stream("eval", &[level, index as u64, sample])
+    });
     Ok(roll_out(policy, task, &asks, sampling)?.0)
+}
+
+/// `n` samples of each row; `stream` gets the row's place and the sample's number.
+fn asks(rows: &[Problem], n: usize, stream: impl Fn(usize, u64) -> Stream) -> Vec<Ask<'_>> {
+    let streams = |index| (0..n as u64).map(|sample| stream(index, sample)).collect();
+    let rows = rows.iter().enumerate();
+    rows.map(|(index, problem)| Ask { problem, streams: streams(index) }).collect()
 }
 
 /// How often `policy` solves each of `rows`: `(n_correct, n_judged)` of `n` samples each; a sample that the verifier
@@ -336,17 +334,9 @@ pub fn pass_counts(
     const ROWS: usize = 32;
     let mut counts = Vec::with_capacity(rows.len());
     for (chunk, rows) in rows.chunks(ROWS).enumerate() {
-        let stream = |index: usize, sample: u64| {
+        let asks = asks(rows, n, |index, sample| {
             RootSeed(seed).stream("pass_counts", &[(chunk * ROWS + index) as u64, sample])
-        };
-        let asks: Vec<Ask<'_>> = rows
-            .iter()
-            .enumerate()
-            .map(|(index, problem)| Ask {
-                problem,
-                streams: (0..n as u64).map(|sample| stream(index, sample)).collect(),
-            })
-            .collect();
+        });
         for group in roll_out(policy, task, &asks, sampling)?.0 {
             let count = |of: fn(&Rollout) -> bool| group.iter().filter(|r| of(r)).count() as u32;
             let n_correct = count(|rollout| rollout.score.is_correct());

@@ -7,10 +7,12 @@ mod advantage;
 pub mod checkpoint;
 mod collect;
 mod config;
+mod critic;
 mod error;
 mod eval;
 mod fault;
 mod finetune;
+pub mod gae;
 pub mod loss;
 mod memory;
 mod minibatch;
@@ -27,9 +29,10 @@ mod update;
 
 pub use advantage::{advantages, is_zero_variance};
 pub use config::{
-    AdvantageKind, AdvantageScale, GrpoConfig, LossKind, LrSchedule, PartWeight, RatioLevel,
-    RewardAggregation,
+    AdvantageKind, AdvantageScale, GrpoConfig, LossKind, LrSchedule, PartWeight, PpoConfig,
+    RatioLevel, RewardAggregation,
 };
+pub use critic::{Critic, Judgement};
 pub use error::{Error, Result};
 pub use eval::{
     Comparison, EvalConfig, EvalMetric, EvalReport, IntervalKind, LevelReport, PairedRow, PassAtK,

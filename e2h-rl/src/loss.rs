@@ -6,7 +6,7 @@
 //!
 //! `s` and `w` are what the loss kind says: see [`surrogate`], one short function a kind.
 //! `k = exp(q - l) - (q - l) - 1` is the KL estimate k3, times the importance ratio where the bias correction is
-//! on. `h` is the entropy of the token's distribution; `m` picks the tokens of highest entropy, M of them.
+//! on; in PPO it is measured alone, and [`value`] adds the loss of the value head. `h` is the entropy of the token's distribution; `m` picks the tokens of highest entropy, M of them.
 //! The ratio is `r_t = exp(l_t - b_t)`, or `r = exp(mean_t(l_t - b_t))` for a whole sequence.
 //!
 //! # Source
@@ -23,6 +23,7 @@ use crate::config::GrpoConfig;
 
 pub mod golden;
 pub mod surrogate;
+pub mod value;
 
 use surrogate::Clip;
 
@@ -137,7 +138,8 @@ pub fn sequence_loss(
         }
         if let Some(reference) = sequence.reference.filter(|_| config.kl_beta > 0.0) {
             let (kl, slope) = kl_k3(sequence.logprobs[t], reference[t]);
-            let weight = policy.weight * config.kl_beta;
+            // In PPO the penalty is part of the reward; here it is only measured.
+            let weight = if config.is_ppo() { 0.0 } else { policy.weight * config.kl_beta };
             let correction = if config.kl_bias_correction { ratios[t] } else { 1.0 };
             out.kl += kl * correction;
             out.loss += weight * kl * correction;
@@ -183,7 +185,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::{LossKind, RatioLevel};
 
-    pub(crate) const KINDS: [LossKind; 9] = [
+    pub(crate) const KINDS: [LossKind; 10] = [
         LossKind::Grpo,
         LossKind::Bnpo,
         LossKind::DrGrpo,
@@ -193,6 +195,7 @@ pub(crate) mod tests {
         LossKind::Sapo,
         LossKind::Vespo,
         LossKind::Luspo,
+        LossKind::Ppo,
     ];
 
     const SIZE: BatchSize = BatchSize {
@@ -241,7 +244,7 @@ pub(crate) mod tests {
             behaviour in prop::array::uniform4(-3.0..0.0_f64),
             reference in prop::array::uniform4(-3.0..0.0_f64),
             advantage in -2.0..2.0_f64,
-            kind in 0..9_usize,
+            kind in 0..10_usize,
             correct in any::<bool>(),
         ) {
             let kind = KINDS[kind];

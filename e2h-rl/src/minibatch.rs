@@ -5,25 +5,35 @@
 //!   micro-batches: every mean of the loss is over the minibatch, never over a cut.
 
 use e2h_core::TokenId;
-use e2h_model::{Engine, Group, TokenGrads, TokenStats};
+use e2h_model::{Engine, Group, TokenGrads, TokenStats, ValueHead, ValuedGrads};
 
 use crate::Result;
 use crate::config::GrpoConfig;
+use crate::loss::value::{Critique, value_loss};
 use crate::loss::{BatchSize, Sequence, entropy_threshold, sequence_loss};
 
 /// One sequence to learn from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Row<'a> {
     pub prompt: &'a [TokenId],
     pub completion: &'a [TokenId],
     /// Log-probs under the policy that drew the completion; `None` = those of the policy as it is. `[T]`
     pub behaviour: Option<Vec<f64>>,
+    /// True when the policy of an earlier step drew the completion.
+    pub is_replayed: bool,
     /// Log-probs under the reference policy. `[T]`
     pub reference: Option<Vec<f64>>,
     /// `[T]`
     pub advantages: Vec<f64>,
     /// Tokens that get the policy's gradient; `None` = all. `[T]`
     pub active: Option<Vec<bool>>,
+    /// What the completion earned.
+    pub reward: f64,
+    /// The completion's group among those of the step, and its place among the group's verified rollouts.
+    pub group: usize,
+    pub member: usize,
+    /// What the value head learns, where there is one.
+    pub critique: Option<Critique>,
 }
 
 /// The sequences of one optimiser step, by prompt.
@@ -92,15 +102,17 @@ impl Minibatch<'_> {
         self.size.active_tokens = n_active as f64;
     }
 
-    /// Gradient and sums of the loss over one micro-batch.
+    /// Gradient and sums of the loss over one micro-batch; `values` are the value head's, where there is one.
     pub(crate) fn loss(
         &self,
         config: &GrpoConfig,
         stats: &TokenStats<'_>,
-    ) -> (TokenGrads, PassSums) {
+        values: &[f32],
+    ) -> (ValuedGrads, PassSums) {
         let rows: Vec<&Row<'_>> = self.groups.iter().flatten().collect();
         let n = stats.logprobs.len();
-        let mut given = TokenGrads { d_logprobs: vec![0.0; n], d_entropies: vec![0.0; n] };
+        let tokens = TokenGrads { d_logprobs: vec![0.0; n], d_entropies: vec![0.0; n] };
+        let mut given = ValuedGrads { tokens, d_values: vec![0.0; values.len()] };
         let mut sums = PassSums::default();
         for (range, &index) in stats.offsets.windows(2).zip(stats.sequences) {
             let (row, range) = (rows[index], range[0]..range[1]);
@@ -114,23 +126,53 @@ impl Minibatch<'_> {
                 active: row.active.as_deref(),
             };
             let out = sequence_loss(config, &sequence, &self.size);
-            for (t, i) in range.enumerate() {
-                given.d_logprobs[i] = out.d_logprobs[t] as f32;
-                given.d_entropies[i] = out.d_entropies[t] as f32;
+            for (t, i) in range.clone().enumerate() {
+                given.tokens.d_logprobs[i] = out.d_logprobs[t] as f32;
+                given.tokens.d_entropies[i] = out.d_entropies[t] as f32;
             }
+            let n_tokens = logprobs.len() as u64;
+            let (ratio, n_fresh) = if row.is_replayed { (0.0, 0) } else { (out.ratio, n_tokens) };
             sums.add(&PassSums {
                 loss: out.loss,
-                ratio: out.ratio,
+                ratio,
+                n_fresh,
                 kl: out.kl,
                 clipped: out.clipped,
-                n_tokens: logprobs.len() as u64,
+                n_tokens,
+                ..PassSums::default()
             });
+            if let Some(critique) = &row.critique {
+                let d_values = &mut given.d_values[range.clone()];
+                sums.add(&self.value_loss(config, &values[range], critique, d_values));
+            }
         }
         (given, sums)
     }
+
+    /// The value loss of one sequence, averaged over the minibatch's tokens; fills in its gradient.
+    fn value_loss(
+        &self,
+        config: &GrpoConfig,
+        values: &[f32],
+        critique: &Critique,
+        d_values: &mut [f32],
+    ) -> PassSums {
+        let out = value_loss(&config.ppo, &wide(values), critique);
+        let share = self.size.tokens.max(1.0).recip();
+        let weight = config.ppo.value_coef * share;
+        for (given, slope) in d_values.iter_mut().zip(out.d_values) {
+            *given = (weight * slope) as f32;
+        }
+        PassSums {
+            loss: weight * out.loss,
+            value_loss: share * out.loss,
+            value_clipped: out.clipped,
+            ..PassSums::default()
+        }
+    }
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
@@ -138,21 +180,30 @@ fn wide(values: &[f32]) -> Vec<f64> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct PassSums {
     pub loss: f64,
+    /// Of the tokens that the policy drew in this step.
     pub ratio: f64,
+    /// Tokens that the policy drew in this step.
+    pub n_fresh: u64,
     pub kl: f64,
     /// From below and from above.
     pub clipped: [u64; 2],
     pub n_tokens: u64,
+    /// The value loss, before its coefficient.
+    pub value_loss: f64,
+    pub value_clipped: u64,
 }
 
 impl PassSums {
     fn add(&mut self, part: &Self) {
         self.loss += part.loss;
         self.ratio += part.ratio;
+        self.n_fresh += part.n_fresh;
         self.kl += part.kl;
         self.clipped[0] += part.clipped[0];
         self.clipped[1] += part.clipped[1];
         self.n_tokens += part.n_tokens;
+        self.value_loss += part.value_loss;
+        self.value_clipped += part.value_clipped;
     }
 }
 
@@ -172,7 +223,8 @@ impl PassStats {
     }
 }
 
-/// Runs the engine over `minibatch` and adds the gradient of its loss to `grads`.
+/// Runs the engine over `minibatch` and adds the gradient of its loss to `grads`, and that of the value head, where
+/// there is one, to its own.
 ///
 /// # Errors
 /// When the engine fails.
@@ -181,14 +233,22 @@ pub(crate) fn backward(
     minibatch: &Minibatch<'_>,
     config: &GrpoConfig,
     grads: &mut [f32],
+    value_head: Option<(&ValueHead, &mut [f32])>,
 ) -> Result<PassSums> {
     let pass = std::sync::Mutex::new(PassStats::default());
-    engine.backward(&minibatch.packed(), config.token_budget, grads, &|tokens| {
-        let (given, part) = minibatch.loss(config, tokens);
+    let loss = |tokens: &TokenStats<'_>, values: &[f32]| {
+        let (given, part) = minibatch.loss(config, tokens, values);
         let mut pass = pass.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         pass.parts.push((tokens.sequences[0], part));
         given
-    })?;
+    };
+    let (groups, budget) = (minibatch.packed(), config.token_budget);
+    match value_head {
+        None => engine.backward(&groups, budget, grads, &|tokens| loss(tokens, &[]).tokens)?,
+        Some((head, head_grads)) => {
+            engine.backward_with_values(&groups, budget, head, grads, head_grads, &loss)?;
+        }
+    }
     Ok(pass.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).sum())
 }
 
@@ -220,7 +280,7 @@ mod tests {
                     behaviour: Some(vec![-3.3; completion.len()]),
                     reference: Some(vec![-3.2; completion.len()]),
                     advantages: vec![[0.7, -0.4, 1.1, -0.9][i]; completion.len()],
-                    active: None,
+                    ..Row::default()
                 };
                 let rows: Vec<Row<'_>> = completions.iter().enumerate().map(row).collect();
                 let size = BatchSize {
@@ -234,7 +294,7 @@ mod tests {
                 let mut minibatch = Minibatch { groups, size };
                 minibatch.choose_active(&model, 0.5, token_budget).expect("a forward pass");
                 let mut grads = vec![0.0; model.params().len()];
-                let sums = backward(&model, &minibatch, &config, &mut grads).expect("a pass");
+                let sums = backward(&model, &minibatch, &config, &mut grads, None).expect("a pass");
                 (sums, grads)
             };
             let (whole, whole_grads) = run(1000);

@@ -6,6 +6,8 @@ use e2h_core::{GroupOutcome, Pick, Rollout, metrics};
 use serde_json::{Map, Value, json};
 
 use crate::advantage::deviation;
+use crate::critic::Judgement;
+use crate::minibatch::PassSums;
 use crate::rollout::{PhaseTimes, is_truncated};
 use crate::trainer::zero_variance_frac;
 
@@ -30,6 +32,8 @@ pub struct StepReport {
     pub n_replayed: usize,
     /// Groups that the update got a gradient from, replayed ones included.
     pub n_learned: usize,
+    /// What the critic said before the update, where there is one.
+    pub judgement: Option<Judgement>,
     /// What the update did.
     pub update: UpdateStats,
     /// Time of the two rollout phases.
@@ -53,28 +57,38 @@ pub struct UpdateStats {
     pub clip_frac: f64,
     /// Mean k3 divergence from the reference, in nats.
     pub kl_k3: f64,
-    /// Mean importance ratio at the first pass.
-    pub ratio_mean: f64,
+    /// Mean importance ratio at the first pass, of the step's own rollouts.
+    pub ratio_mean: Option<f64>,
     /// Prompt and completion tokens of the update.
     pub update_tokens: usize,
     /// Tokens of a micro-batch.
     pub token_budget: usize,
     /// Passes whose gradient was not finite.
     pub skipped_updates: u32,
+    /// Value loss, before its coefficient; 0 without a value head, as the two below.
+    pub value_loss: f64,
+    /// Share of tokens whose value was clipped.
+    pub value_clip_frac: f64,
+    /// Gradient norm of the value head before clipping.
+    pub value_grad_norm: f64,
     pub(crate) passes: u32,
 }
 
 impl UpdateStats {
     /// Takes one pass into the means.
-    pub(crate) fn record(&mut self, norm: f64, loss: f64, clipped: u64, kl: f64, n_tokens: u64) {
+    pub(crate) fn record(&mut self, norm: f64, value_norm: f64, pass: &PassSums) {
         self.passes += 1;
-        let n = n_tokens.max(1) as f64;
+        let n = pass.n_tokens.max(1) as f64;
         let share = 1.0 / f64::from(self.passes);
+        let clipped = pass.clipped[0] + pass.clipped[1];
         for (mean, value) in [
             (&mut self.grad_norm, norm),
-            (&mut self.loss, loss),
+            (&mut self.loss, pass.loss),
             (&mut self.clip_frac, clipped as f64 / n),
-            (&mut self.kl_k3, kl / n),
+            (&mut self.kl_k3, pass.kl / n),
+            (&mut self.value_loss, pass.value_loss),
+            (&mut self.value_clip_frac, pass.value_clipped as f64 / n),
+            (&mut self.value_grad_norm, value_norm),
         ] {
             *mean += (value - *mean) * share;
         }
@@ -237,11 +251,23 @@ impl StepReport {
         let update = &self.update;
         log("entropy".into(), json!(self.entropy()));
         if update.passes > 0 {
-            log("sampling/importance_sampling_ratio/mean".into(), json!(update.ratio_mean));
+            if let Some(ratio) = update.ratio_mean {
+                log("sampling/importance_sampling_ratio/mean".into(), json!(ratio));
+            }
             log("clip_ratio/region_mean".into(), json!(update.clip_frac));
             log("loss".into(), json!(update.loss));
             log("kl".into(), json!(update.kl_k3));
             log("grad_norm".into(), json!(update.grad_norm));
+        }
+        if let Some(judgement) = self.judgement.filter(|_| update.passes > 0) {
+            log("loss/value_avg".into(), json!(update.value_loss));
+            log("val/clipfrac_avg".into(), json!(update.value_clip_frac));
+            log("val/grad_norm".into(), json!(update.value_grad_norm));
+            log("val/mean".into(), json!(judgement.value));
+            if let Some(share) = judgement.explained_variance {
+                log("val/explained_variance".into(), json!(share));
+            }
+            log("objective/non_score_reward".into(), json!(judgement.kl_reward));
         }
         log("learning_rate".into(), json!(update.lr));
         log("optim/update_tokens".into(), json!(update.update_tokens));

@@ -103,3 +103,64 @@ pub struct PhaseTimes {
 pub fn is_truncated(rollout: &Rollout) -> bool {
     rollout.generation.finish == FinishReason::Length
 }
+
+#[cfg(test)]
+mod tests {
+    use e2h_core::{LevelSpec, Outcome, Prompt, Split};
+
+    use super::*;
+
+    /// A task whose verifier panics on every text with an `x`.
+    struct Fragile;
+
+    impl Task for Fragile {
+        fn name(&self) -> &str {
+            "fragile"
+        }
+
+        fn levels(&self) -> &[LevelSpec] {
+            &[]
+        }
+
+        fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> {
+            Ok(problem())
+        }
+
+        fn canonical(&self, _: &Problem) -> Result<String> {
+            Ok(String::new())
+        }
+
+        fn prompt(&self, _: &Problem) -> Result<Prompt> {
+            Ok(Prompt { system: None, user: String::new(), assistant_prefix: String::new() })
+        }
+
+        fn score(&self, problem: &Problem, completion: &str) -> Score {
+            assert!(!completion.contains('x'), "no x, please");
+            self.score_answer(problem, completion)
+        }
+
+        fn score_answer(&self, _: &Problem, _: &str) -> Score {
+            Score::new(Vec::new(), Outcome::Wrong, "always")
+        }
+    }
+
+    fn problem() -> Problem {
+        Problem {
+            id: String::new(),
+            task: "fragile".to_owned(),
+            level: Level(0),
+            question: 1.into(),
+            answer: 1.into(),
+            solution: None,
+            extra: serde_json::Map::new(),
+        }
+    }
+
+    #[test]
+    fn a_verifier_that_panics_could_not_decide_and_says_why() {
+        assert_eq!(judge(&Fragile, &problem(), "y").outcome, Outcome::Wrong);
+        let score = judge(&Fragile, &problem(), "x");
+        assert!(matches!(score.outcome, Outcome::Unverifiable { .. }), "{score:?}");
+        assert!(score.reason.contains("the verifier panicked: no x, please"), "{score:?}");
+    }
+}

@@ -1,5 +1,8 @@
 //! One training step of group relative policy optimisation, from the curriculum to the update.
 //!
+//! With `loss = "ppo"` advantages come token by token from a value head instead: see
+//! [`Critic`].
+//!
 //! # Source
 //! GRPO (Shao et al. 2024) as TRL runs it, on the curricula of E2H (arXiv 2506.06632, algorithm 1).
 //!
@@ -19,10 +22,11 @@ use e2h_model::{AdamW, Engine, LanguageModel};
 use crate::advantage::{advantages, is_zero_variance};
 use crate::collect::{Drawn, outcomes};
 use crate::config::GrpoConfig;
+use crate::critic::Critic;
 use crate::replay::Replay;
 use crate::report::StepReport;
 use crate::reward::Reward;
-use crate::update::Counted;
+use crate::update::{Counted, minibatches};
 use crate::{Result, fault};
 
 /// The policy that the KL term compares with.
@@ -57,6 +61,8 @@ pub struct Trainer<'a> {
     pub seed: RootSeed,
     /// Updates in a row whose gradient was not finite.
     pub bad_updates: u32,
+    /// The value head of PPO, where the settings ask for one: see [`Critic::of`].
+    pub critic: Option<Critic>,
     /// Informative groups of earlier steps.
     pub replay: Replay,
     /// Tokens of a micro-batch: the configured ones, or fewer once memory has run out.
@@ -80,16 +86,21 @@ impl Trainer<'_> {
         rewards.extend(replayed.iter().map(|group| self.rewards(group)));
         let mut fresh = advantages(&rewards, self.config);
         let old = fresh.split_off(drawn.groups.len());
+        let learned = drawn.learned(&fresh, self.config);
 
         fault::pass("update", step);
         let update_start = Instant::now();
-        let counted = counted(&drawn, &fresh, &replayed, &old, self.config.prompts);
+        let counted = self.counted(&drawn, &rewards, &fresh, &learned, &replayed, &old);
         let n_learned = counted.iter().filter(|group| group.advantages.is_some()).count();
-        let update = self.update(step, &counted)?;
+        let mut minibatches = minibatches(&counted, self.config);
+        self.refer(&mut minibatches)?;
+        let judgement = self.judge(&mut minibatches, &mut fresh)?;
+        let update = self.update(step, &mut minibatches)?;
         self.sync_reference(step);
         let update_s = update_start.elapsed().as_secs_f64();
 
-        self.remember(step, &drawn);
+        let kept = drawn.groups.iter().zip(&learned).filter(|(_, learned)| **learned);
+        self.replay.remember(step, kept.map(|(group, _)| group), self.config.replay_groups);
         self.curriculum.observe(step, &outcomes(&drawn.picks, &drawn.groups, &fresh));
 
         Ok(StepReport {
@@ -102,6 +113,7 @@ impl Trainer<'_> {
             n_refills: drawn.n_refills,
             n_replayed: replayed.len(),
             n_learned,
+            judgement,
             update,
             times: drawn.times,
             update_s,
@@ -111,58 +123,64 @@ impl Trainer<'_> {
 
     /// Groups of earlier steps in place of those of this step that teach nothing.
     fn replayed(&self, step: u64, drawn: &Drawn) -> Vec<Vec<Rollout>> {
-        let missing = self.config.prompts.saturating_sub(drawn.informative().count());
+        let learned = drawn.learned(&advantages(&drawn.rewards, self.config), self.config);
+        let n_learned = learned.iter().filter(|learned| **learned).count();
+        let missing = self.config.prompts.saturating_sub(n_learned);
         self.replay.newest(step, self.config.replay_max_age, missing)
     }
 
-    fn remember(&mut self, step: u64, drawn: &Drawn) {
-        let groups = drawn.informative().map(|group| &drawn.groups[group]);
-        self.replay.remember(step, groups, self.config.replay_groups);
+    /// The groups of an update: all that have a gradient, and others up to the number of prompts.
+    ///
+    /// `rewards` are of the drawn groups, then of the `replayed` ones, whose advantages are `old`.
+    fn counted<'b>(
+        &self,
+        drawn: &'b Drawn,
+        rewards: &'b [Vec<Reward>],
+        fresh: &[Vec<f64>],
+        learned: &[bool],
+        replayed: &'b [Vec<Rollout>],
+        old: &[Vec<f64>],
+    ) -> Vec<Counted<'b>> {
+        let n_drawn = drawn.groups.len();
+        let of = |index: usize, rollouts: &'b [Rollout], advantages: Option<&Vec<f64>>| Counted {
+            index,
+            rollouts,
+            rewards: &rewards[index],
+            advantages: advantages.cloned(),
+            is_replayed: index >= n_drawn,
+        };
+        let old = replayed.iter().zip(old).enumerate();
+        let old = old.filter(|(_, (_, advantages))| teaches(advantages, self.config));
+        let n_learned = learned.iter().filter(|learned| **learned).count() + old.clone().count();
+        let mut room = self.config.prompts.saturating_sub(n_learned);
+        let mut groups = Vec::new();
+        for (index, (rollouts, learned)) in drawn.groups.iter().zip(learned).enumerate() {
+            if *learned {
+                groups.push(of(index, rollouts, Some(&fresh[index])));
+            } else if room > 0 {
+                room -= 1;
+                groups.push(of(index, rollouts, None));
+            }
+        }
+        groups.extend(old.map(|(i, (rollouts, old))| of(n_drawn + i, rollouts, Some(old))));
+        groups
     }
 }
 
 impl Drawn {
-    /// The groups that were kept and whose rewards are not all equal.
-    fn informative(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.groups.len()).filter(|&group| {
-            let totals: Vec<f64> = self.rewards[group].iter().map(|r: &Reward| r.total).collect();
-            self.kept[group] && !is_zero_variance(&totals)
-        })
+    /// Which groups the update learns from: those that were kept and that teach something.
+    fn learned(&self, advantages: &[Vec<f64>], config: &GrpoConfig) -> Vec<bool> {
+        let groups = self.kept.iter().zip(advantages);
+        groups.map(|(kept, group)| *kept && teaches(group, config)).collect()
     }
 }
 
-/// The groups of an update: all that have a gradient, and others up to the number of `prompts`.
-fn counted<'a>(
-    drawn: &'a Drawn,
-    fresh: &'a [Vec<f64>],
-    replayed: &'a [Vec<Rollout>],
-    old: &'a [Vec<f64>],
-    prompts: usize,
-) -> Vec<Counted<'a>> {
-    let teaches = |advantages: &[f64]| advantages.iter().any(|advantage| *advantage != 0.0);
-    let is_learned: Vec<bool> = drawn
-        .kept
-        .iter()
-        .zip(fresh)
-        .map(|(kept, advantages)| *kept && teaches(advantages))
-        .collect();
-    let n_old = old.iter().filter(|advantages| teaches(advantages)).count();
-    let n_learned = is_learned.iter().filter(|learned| **learned).count() + n_old;
-    let mut room = prompts.saturating_sub(n_learned);
-    let mut groups = Vec::new();
-    for ((rollouts, advantages), is_learned) in drawn.groups.iter().zip(fresh).zip(is_learned) {
-        if is_learned {
-            groups.push(Counted { rollouts, advantages: Some(advantages) });
-        } else if room > 0 {
-            room -= 1;
-            groups.push(Counted { rollouts, advantages: None });
-        }
+/// True when a group with these advantages has a gradient. A critic learns from every reward there is.
+fn teaches(advantages: &[f64], config: &GrpoConfig) -> bool {
+    match config.is_ppo() {
+        true => !advantages.is_empty(),
+        false => advantages.iter().any(|advantage| *advantage != 0.0),
     }
-    let old = replayed.iter().zip(old).filter(|(_, advantages)| teaches(advantages));
-    groups.extend(
-        old.map(|(rollouts, advantages)| Counted { rollouts, advantages: Some(advantages) }),
-    );
-    groups
 }
 
 /// Share of groups without variance; 0 for none.

@@ -9,18 +9,26 @@ use e2h_model::clip_global_norm;
 
 use crate::collect::is_verified;
 use crate::config::GrpoConfig;
+use crate::critic::Judgement;
 use crate::loss::BatchSize;
 use crate::minibatch::{Minibatch, Row, backward};
 use crate::report::UpdateStats;
+use crate::reward::Reward;
 use crate::rollout::is_truncated;
 use crate::trainer::{Reference, Trainer};
 use crate::{Error, Result, fault, memory};
 
 /// A group that counts in an update.
 pub(crate) struct Counted<'a> {
+    /// Its place among the groups of the step.
+    pub index: usize,
     pub rollouts: &'a [Rollout],
+    /// Of the verified rollouts.
+    pub rewards: &'a [Reward],
     /// Of the verified rollouts; `None` when the group gets no gradient.
-    pub advantages: Option<&'a [f64]>,
+    pub advantages: Option<Vec<f64>>,
+    /// True for a group of an earlier step, which another policy drew.
+    pub is_replayed: bool,
 }
 
 impl<'a> Counted<'a> {
@@ -34,21 +42,24 @@ impl<'a> Counted<'a> {
     }
 
     fn rows(&self, config: &GrpoConfig) -> Vec<Row<'a>> {
-        let Some(advantages) = self.advantages else { return Vec::new() };
-        let learned = self.verified().zip(advantages);
-        let learned = learned.filter(|(rollout, _)| {
+        let Some(advantages) = &self.advantages else { return Vec::new() };
+        let learned = self.verified().zip(self.rewards).zip(advantages).enumerate();
+        let learned = learned.filter(|(_, ((rollout, _), _))| {
             !is_masked(rollout, config) && !rollout.generation.tokens.is_empty()
         });
         learned
-            .map(|(rollout, &advantage)| {
+            .map(|(member, ((rollout, reward), &advantage))| {
                 let generation = &rollout.generation;
                 Row {
                     prompt: &rollout.prompt,
                     completion: &generation.tokens,
                     behaviour: Some(generation.logprobs.iter().map(|&l| f64::from(l)).collect()),
-                    reference: None,
+                    is_replayed: self.is_replayed,
                     advantages: vec![advantage; generation.tokens.len()],
-                    active: None,
+                    reward: reward.total,
+                    group: self.index,
+                    member,
+                    ..Row::default()
                 }
             })
             .collect()
@@ -94,25 +105,57 @@ pub(crate) fn minibatches<'a>(groups: &[Counted<'a>], config: &GrpoConfig) -> Ve
 }
 
 impl Trainer<'_> {
-    /// `num_iterations` passes over the minibatches, each minibatch one optimiser step.
-    pub(crate) fn update(&mut self, step: u64, groups: &[Counted<'_>]) -> Result<UpdateStats> {
-        let config = self.config;
-        let (lr, token_budget) = (config.lr_at(step), self.token_budget);
-        let mut stats = UpdateStats { lr, token_budget, ..UpdateStats::default() };
-        let mut minibatches = minibatches(groups, config);
-        stats.update_tokens = minibatches.iter().map(Minibatch::n_rows).sum();
-        for minibatch in &mut minibatches {
-            let stats = {
-                let (groups, budget) = (minibatch.packed(), self.token_budget);
-                let policy = self.policy.engine();
-                match &self.reference {
-                    Reference::Model(model) => model.token_stats(&groups, budget)?,
-                    Reference::AdapterOff => policy.base_token_stats(&groups, budget)?,
-                    Reference::None => break,
-                }
+    /// Gives the rows of `minibatches` the reference policy's log-probs, where there is one.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub(crate) fn refer(&self, minibatches: &mut [Minibatch<'_>]) -> Result<()> {
+        for minibatch in minibatches {
+            let (groups, budget) = (minibatch.packed(), self.token_budget);
+            let stats = match &self.reference {
+                Reference::Model(model) => model.token_stats(&groups, budget)?,
+                Reference::AdapterOff => self.policy.engine().base_token_stats(&groups, budget)?,
+                Reference::None => break,
             };
             minibatch.refer_to(stats);
         }
+        Ok(())
+    }
+
+    /// Lets the critic, where there is one, say what each token was worth: the rows get its advantages, and
+    /// `advantages`, by groups and verified rollouts, their means over tokens.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub(crate) fn judge(
+        &self,
+        minibatches: &mut [Minibatch<'_>],
+        advantages: &mut [Vec<f64>],
+    ) -> Result<Option<Judgement>> {
+        let Some(critic) = &self.critic else { return Ok(None) };
+        let (engine, budget) = (self.policy.engine(), self.token_budget);
+        let judgement = critic.judge(engine, minibatches, self.config, budget)?;
+        advantages.iter_mut().for_each(|group| group.fill(0.0));
+        for row in minibatches.iter().flat_map(|minibatch| &minibatch.groups).flatten() {
+            let mean = row.advantages.iter().sum::<f64>() / row.advantages.len() as f64;
+            advantages[row.group][row.member] = mean;
+        }
+        Ok(Some(judgement))
+    }
+
+    /// `num_iterations` passes over the minibatches, each minibatch one optimiser step.
+    ///
+    /// # Errors
+    /// When the engine fails, and [`Error::Diverged`].
+    pub(crate) fn update(
+        &mut self,
+        step: u64,
+        minibatches: &mut [Minibatch<'_>],
+    ) -> Result<UpdateStats> {
+        let config = self.config;
+        let (lr, token_budget) = (config.lr_at(step), self.token_budget);
+        let mut stats = UpdateStats { lr, token_budget, ..UpdateStats::default() };
+        stats.update_tokens = minibatches.iter().map(Minibatch::n_rows).sum();
         for iteration in 0..config.num_iterations {
             for (index, minibatch) in minibatches.iter_mut().enumerate() {
                 let key = [step, iteration as u64, index as u64];
@@ -137,11 +180,15 @@ impl Trainer<'_> {
         if config.top_entropy_quantile < 1.0 {
             minibatch.choose_active(engine, config.top_entropy_quantile, self.token_budget)?;
         }
+        let head = self.critic.as_ref().map(|critic| &critic.head);
         let mut grads = vec![0.0; engine.params().len()];
+        let mut head_grads = vec![0.0; head.map_or(0, |head| head.params().len())];
         let pass = memory::within(&mut self.token_budget, step, |budget| {
             grads.fill(0.0);
+            head_grads.fill(0.0);
             let config = GrpoConfig { token_budget: budget, ..config.clone() };
-            backward(engine, minibatch, &config, &mut grads)
+            let head = head.map(|head| (head, head_grads.as_mut_slice()));
+            backward(engine, minibatch, &config, &mut grads, head)
         })?;
         stats.token_budget = self.token_budget;
         if fault::strikes("update", step, "nan") {
@@ -149,11 +196,15 @@ impl Trainer<'_> {
         }
         fault::pass("optimizer", step);
         let norm = clip_global_norm(&mut grads, config.max_grad_norm);
-        if norm.is_finite() && pass.loss.is_finite() {
+        let head_norm = clip_global_norm(&mut head_grads, config.max_grad_norm);
+        if norm.is_finite() && head_norm.is_finite() && pass.loss.is_finite() {
             let (optimizer, lr) = (&mut self.optimizer, stats.lr);
             self.policy.engine_mut().update_params(&mut |layout, params| {
                 optimizer.update(layout, params, &grads, lr);
             });
+            if let Some(critic) = &mut self.critic {
+                critic.update(&head_grads, lr * config.ppo.value_lr_factor);
+            }
             self.bad_updates = 0;
         } else {
             stats.skipped_updates += 1;
@@ -162,11 +213,10 @@ impl Trainer<'_> {
                 return Err(Error::Diverged { n: self.bad_updates, step });
             }
         }
-        if is_first {
-            stats.ratio_mean = pass.ratio / pass.n_tokens.max(1) as f64;
+        if is_first && pass.n_fresh > 0 {
+            stats.ratio_mean = Some(pass.ratio / pass.n_fresh as f64);
         }
-        let clipped = pass.clipped[0] + pass.clipped[1];
-        stats.record(norm, pass.loss, clipped, pass.kl, pass.n_tokens);
+        stats.record(norm, head_norm, &pass);
         Ok(())
     }
 

@@ -328,6 +328,10 @@ impl Task for Blocksworld {
         }
     }
 
+    fn reward_parts(&self) -> &'static [&'static str] {
+        &["format", "correct", "efficiency"]
+    }
+
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         match self.judge(problem, answer) {
             Ok(Judged { correct, efficiency, outcome, reason }) => {

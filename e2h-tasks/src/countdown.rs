@@ -222,6 +222,10 @@ impl Task for Countdown {
         }
     }
 
+    fn reward_parts(&self) -> &'static [&'static str] {
+        &["format", "correct"]
+    }
+
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         let part = |value| vec![RewardPart::new("correct", value, self.config.correct_weight)];
         match self.judge(problem, answer) {

@@ -238,6 +238,10 @@ impl Task for MathGenTask {
         judged(problem, answer, |correct| self.weights(1.0, correct))
     }
 
+    fn reward_parts(&self) -> &'static [&'static str] {
+        &["format", "correct"]
+    }
+
     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
         let weight = self.config.correct_weight;
         judged(problem, answer, |correct| vec![RewardPart::new("correct", correct, weight)])

@@ -22,7 +22,7 @@ fn metrics() -> String {
         Every step of a run writes one JSON object with these keys to `metrics.jsonl`.\n\
         `{k}` stands for a level; levels without a rollout in the step have no reward and no accuracy.\n\
         `{part}` stands for the name of a part of the reward.\n\
-        Where TRL's `GRPOTrainer` logs the same number, the key is TRL's.\n\
+        Where TRL's `GRPOTrainer` or `PPOTrainer` logs the same number, the key is TRL's.\n\
         Two runs with the same configuration and seed write the same lines, `time/` keys aside.\n\
         This page is generated from `e2h-core/src/metrics.rs` by `cargo xtask gen`.\n\n\
         | key | unit | what | healthy |\n| --- | --- | --- | --- |\n"

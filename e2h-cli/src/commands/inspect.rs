@@ -2,6 +2,8 @@
 //!
 //! On a terminal the pages go through `$PAGER`, or `less` where it is not set; on a pipe they are plain text.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,7 +21,7 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
         false => args.path.clone(),
     };
     let filter = Filter::new(args)?;
-    let (samples, n_all) = read(&path, &filter)?;
+    let (samples, seen) = read(&path, &filter)?;
     let n = args.n.unwrap_or(samples.len()).min(samples.len());
     let chosen = if args.last { &samples[samples.len() - n..] } else { &samples[..n] };
     if args.json {
@@ -28,7 +30,10 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
         }
         return Ok(());
     }
-    say(&format!("{} of {n_all} samples of {}", chosen.len(), path.display()));
+    say(&format!("{} of {} samples of {}", chosen.len(), seen.n, path.display()));
+    if samples.is_empty() && seen.n > 0 {
+        say(&seen.to_string());
+    }
     let text: String = chosen.iter().map(show).collect();
     if !text.is_empty() {
         page(&text);
@@ -92,22 +97,55 @@ fn steps(text: &str) -> Option<(u64, u64)> {
     }
 }
 
-/// The wanted samples, and how many there are in all. A torn last line, as a run at work leaves it, is passed over.
-fn read(path: &Path, filter: &Filter) -> Outcome<(Vec<Value>, usize)> {
+/// What a file of samples holds, for a person whose filter took nothing.
+#[derive(Default)]
+struct Seen {
+    n: usize,
+    levels: BTreeSet<u64>,
+    outcomes: BTreeMap<String, usize>,
+    first: Option<u64>,
+    last: u64,
+}
+
+impl Seen {
+    fn take(&mut self, sample: &Value) {
+        let step = sample["step"].as_u64().unwrap_or(0);
+        self.n += 1;
+        self.levels.extend(sample["level"].as_u64());
+        let outcome = sample["outcome"].as_str().unwrap_or("none").to_owned();
+        *self.outcomes.entry(outcome).or_default() += 1;
+        self.first = Some(self.first.map_or(step, |first| first.min(step)));
+        self.last = self.last.max(step);
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let levels: Vec<String> = self.levels.iter().map(ToString::to_string).collect();
+        let outcomes: Vec<String> =
+            self.outcomes.iter().map(|(name, n)| format!("{n} {name}")).collect();
+        let (first, last) = (self.first.unwrap_or(0), self.last);
+        let (levels, outcomes) = (levels.join(", "), outcomes.join(", "));
+        write!(f, "there are steps {first} to {last}, levels {levels}; {outcomes}")
+    }
+}
+
+/// The wanted samples, and what there is in all. A torn last line, as a run at work leaves it, is passed over.
+fn read(path: &Path, filter: &Filter) -> Outcome<(Vec<Value>, Seen)> {
     let file = std::fs::File::open(path).map_err(|error| {
         Failure::usage(format!("cannot read {}: {error}", path.display()))
             .hint("give a run folder; a run keeps samples unless run.sample_every is 0")
     })?;
-    let (mut samples, mut n_all) = (Vec::new(), 0);
+    let (mut samples, mut seen) = (Vec::new(), Seen::default());
     for line in BufReader::new(file).lines() {
         let line = line.map_err(Failure::run)?;
         let Ok(sample) = serde_json::from_str::<Value>(&line) else { continue };
-        n_all += 1;
+        seen.take(&sample);
         if filter.takes(&sample) {
             samples.push(sample);
         }
     }
-    Ok((samples, n_all))
+    Ok((samples, seen))
 }
 
 /// One sample as a few lines.
@@ -182,6 +220,15 @@ mod tests {
         assert_eq!(steps("40.."), Some((40, u64::MAX)));
         assert_eq!(steps("..60"), Some((0, 60)));
         assert_eq!(steps("x"), None);
+    }
+
+    #[test]
+    fn what_a_file_holds_is_said_in_a_line() {
+        let mut seen = Seen::default();
+        for (step, level, outcome) in [(3, 1, "wrong"), (7, 0, "correct"), (5, 1, "wrong")] {
+            seen.take(&json!({"step": step, "level": level, "outcome": outcome}));
+        }
+        assert_eq!(seen.to_string(), "there are steps 3 to 7, levels 0, 1; 1 correct, 2 wrong");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
 use e2h_model::{AdamW, Adapter, LanguageModel};
-use e2h_rl::{EvalReport, Reference, Replay, Run, RunEnd, RunFolder, Trainer};
+use e2h_rl::{Critic, EvalReport, Reference, Replay, Run, RunEnd, RunFolder, Trainer};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
@@ -45,6 +45,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let policy = with_fresh_adapter(policy, &config);
     let problems = Problems::new(&config, task.as_ref())?;
     check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
+    check_reference(&policy, &config)?;
     let folder = match begun {
         Some(folder) => folder,
         None => begin(args.run_dir.as_deref(), task.name(), &config, &text)?,
@@ -154,6 +155,7 @@ impl Problems {
         Ok(Trainer {
             reference,
             optimizer: AdamW::new(config.train.adamw, policy.engine().params().len()),
+            critic: Critic::of(&config.train, policy.engine().config().hidden_size),
             policy,
             curriculum: curriculum.map_err(Failure::usage)?,
             sampler: Box::new(sampler.map_err(Failure::usage)?),
@@ -183,6 +185,18 @@ pub(crate) fn check_words(
             return Err(Failure::usage(message)
                 .hint("use the base of this task, or train one with `e2h base`"));
         }
+    }
+    Ok(())
+}
+
+/// Refuses to move the reference of an adapter, which is the frozen model below it.
+fn check_reference(policy: &LanguageModel, config: &Config) -> Outcome {
+    if policy.engine().adapter().is_some() && config.train.reference_sync_steps > 0 {
+        let problem = "`train.reference_sync_steps` moves a reference policy, but that of an adapter is the frozen \
+                       model below it";
+        return Err(
+            Failure::usage(problem).hint("set it to 0, or train all weights, without an adapter")
+        );
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ fn samples_are_filtered_and_counted() {
     assert_eq!(inspect(&["--outcome", "bad_format"]), expected);
     assert_eq!(inspect(&["--last", "-n", "1"]), all[all.len() - 1..]);
     assert!(inspect(&["--grep", "no such text anywhere"]).is_empty());
+    let none = e2h(folder.path(), &["inspect", "run", "--level", "9"]);
+    assert!(none.stderr.contains("there are steps 0 to 5, levels "), "{}", none.stderr);
     let shown = e2h(folder.path(), &["inspect", "run", "--step", "0", "-n", "2"]);
     assert_eq!(shown.stdout.matches("step 0  level ").count(), 2, "{}", shown.stdout);
     assert!(shown.stderr.contains("2 of 24 samples"), "{}", shown.stderr);

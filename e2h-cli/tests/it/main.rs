@@ -6,6 +6,7 @@ mod faults;
 mod golden;
 mod guide;
 mod models;
+mod options;
 mod resume;
 mod run;
 mod tasks;

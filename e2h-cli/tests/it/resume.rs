@@ -1,10 +1,9 @@
 //! Runs that are killed, and go on as if they had not been.
 
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::tiny::{end, lines, resume, same_run, succeeds, train};
+use crate::tiny::{end, kill_after, lines, resume, same_run, succeeds, train};
 
 /// Numbers that look random and are the same in every run of the tests.
 struct Draws(u64);
@@ -15,22 +14,6 @@ impl Draws {
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
-}
-
-/// Starts the run, waits until it reaches `place` at `step`, and kills it `delay` later.
-fn kill_at(folder: &Path, name: &str, place: &str, step: u64, action: &str, delay: Duration) {
-    let seen = folder.join(format!("{name}.seen"));
-    let plan = format!("{place}@{step}={action}:{}", seen.display());
-    let mut child = train(folder, name, &[]).env("E2H_FAULT", &plan).spawn().expect("e2h starts");
-    let start = Instant::now();
-    while !seen.exists() && start.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(delay);
-    // SIGKILL: the process has no say in it.
-    let _ = child.kill();
-    child.wait().expect("a child");
-    assert!(seen.exists(), "the run never came to {place} at {step}");
 }
 
 #[test]
@@ -61,7 +44,8 @@ fn thirty_kills_anywhere_leave_the_run_that_was_never_killed() {
         let (action, delay_ms) = if n < 10 { ("pause", 0) } else { ("mark", draws.below(25)) };
         let name = format!("killed-{n}");
         let what = format!("{place} at {step}, {action}, {delay_ms} ms");
-        kill_at(folder.path(), &name, place, step, action, Duration::from_millis(delay_ms));
+        let (mut run, delay) = (train(folder.path(), &name, &[]), Duration::from_millis(delay_ms));
+        kill_after(&mut run, folder.path(), (place, step), action, delay);
         succeeds(&mut resume(folder.path(), &name));
         let run = folder.path().join(&name);
         same_run(&run, &whole, &what);

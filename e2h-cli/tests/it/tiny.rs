@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -88,11 +89,39 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(parse).collect()
 }
 
-/// Fails unless both runs left the same lines and the same final weights.
+/// Starts a run, waits until it reaches `place` of `step`, where it stops, and kills it.
+pub(crate) fn kill_at(run: &mut Command, folder: &Path, place: &str, step: u64) {
+    kill_after(run, folder, (place, step), "pause", Duration::ZERO);
+}
+
+/// Starts a run, waits until it reaches `place` of `step`, does `action` there, and kills it `delay` later.
+pub(crate) fn kill_after(
+    run: &mut Command,
+    folder: &Path,
+    (place, step): (&str, u64),
+    action: &str,
+    delay: Duration,
+) {
+    let seen = tempfile::tempdir_in(folder).expect("a temporary folder");
+    let seen = seen.path().join("seen");
+    let plan = format!("{place}@{step}={action}:{}", seen.display());
+    let mut child = run.env("E2H_FAULT", &plan).spawn().expect("e2h starts");
+    let start = Instant::now();
+    while !seen.exists() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(delay);
+    // SIGKILL: the process has no say in it.
+    let _ = child.kill();
+    child.wait().expect("a child");
+    assert!(seen.exists(), "the run never came to {place} of {step}");
+}
+
+/// Fails unless both runs left the same lines and the same last checkpoint: weights, optimiser and all other state.
 pub(crate) fn same_run(a: &Path, b: &Path, what: &str) {
     for name in ["metrics.jsonl", "samples.jsonl", "eval.jsonl"] {
         assert_eq!(lines(&a.join(name)), lines(&b.join(name)), "{what}: {name}");
     }
-    let weights = |run: &Path| fs::read(run.join("checkpoints/step-6/model.safetensors"));
-    assert!(weights(a).expect("weights") == weights(b).expect("weights"), "{what}: weights");
+    let sums = |run: &Path| fs::read_to_string(run.join("checkpoints/step-6/SHA256SUMS"));
+    assert_eq!(sums(a).expect("checksums"), sums(b).expect("checksums"), "{what}");
 }

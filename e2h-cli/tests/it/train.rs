@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::run::{command, e2h, ok};
+use crate::tiny::lines;
 
 /// A run of seconds.
 const TINY: [&str; 7] = [
@@ -23,19 +24,6 @@ const TINY: [&str; 7] = [
 fn train_args<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     let sets = TINY.iter().flat_map(|set| ["--set", set]);
     ["train", "--quiet"].into_iter().chain(sets).chain(extra.iter().copied()).collect()
-}
-
-/// The lines of a JSONL file without their time fields.
-fn lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).expect("a JSONL file");
-    let parse = |line: &str| {
-        let mut value: Value = serde_json::from_str(line).expect("a JSON line");
-        if let Some(object) = value.as_object_mut() {
-            object.retain(|key, _| !key.starts_with("time/"));
-        }
-        value
-    };
-    text.lines().map(parse).collect()
 }
 
 fn json(text: &str) -> Value {

@@ -20,7 +20,7 @@ impl GrpoConfig {
         };
         whole("steps", self.steps, 1);
         whole("prompts", self.prompts as u64, 1);
-        whole("group_size", self.group_size as u64, 2);
+        whole("group_size", self.group_size as u64, if self.is_ppo() { 1 } else { 2 });
         whole("num_iterations", self.num_iterations as u64, 1);
         whole("minibatches", self.minibatches as u64, 1);
         whole("max_bad_updates", u64::from(self.max_bad_updates), 1);
@@ -54,6 +54,11 @@ impl GrpoConfig {
         real("adamw.beta1", self.adamw.beta1, 0.0, 1.0 - 1e-9);
         real("adamw.beta2", self.adamw.beta2, 0.0, 1.0 - 1e-9);
         real("adamw.weight_decay", self.adamw.weight_decay, 0.0, 1.0);
+        real("ppo.gamma", self.ppo.gamma, 0.0, 1.0);
+        real("ppo.lambda", self.ppo.lambda, 0.0, 1.0);
+        real("ppo.value_coef", self.ppo.value_coef, 0.0, f64::INFINITY);
+        real("ppo.value_clip", self.ppo.value_clip, 0.0, f64::INFINITY);
+        real("ppo.value_lr_factor", self.ppo.value_lr_factor, 0.0, f64::INFINITY);
         real("sampling.top_p", self.sampling.top_p, 1e-6, 1.0);
         real("sampling.min_p", self.sampling.min_p, 0.0, 1.0);
         let positive = |value: f64| value > 0.0 && !value.is_nan();
@@ -72,10 +77,16 @@ impl GrpoConfig {
             let name = format!("reward_weights.{}", part.name);
             check(part.weight.is_finite(), &name, part.weight.to_string(), "a finite number");
         }
+        let (every, moves) = (self.reference_sync_steps, self.kl_beta > 0.0);
+        let bound = "0 while kl_beta is 0: no reference policy is kept";
+        check(every == 0 || moves, "reference_sync_steps", every.to_string(), bound);
         let delta = self.clip_delta;
         let bound = "0, or over 1 + clip_eps_high";
         let is_bound = delta == 0.0 || delta > 1.0 + self.clip_eps_high;
         check(is_bound, "clip_delta", delta.to_string(), bound);
+        for (name, got, expected) in self.against_ppo() {
+            check(false, name, got, expected);
+        }
         problems
     }
 }

@@ -136,7 +136,7 @@ impl Case {
             behaviour: self.old_logps.as_ref().map(|list| cut(list, i)),
             reference: self.ref_logps.as_ref().map(|list| cut(list, i)),
             advantages: vec![self.advantages[i]; lengths[i]],
-            active: None,
+            ..Row::default()
         };
         let n_tokens = lengths.iter().sum::<usize>() as f64;
         let size = BatchSize {
@@ -189,7 +189,7 @@ impl Case {
         let minibatch = self.minibatch(&tokens);
         let table = Table::new(&tokens, &self.logps);
         let mut grads = vec![0.0; table.model.params().len()];
-        let sums = backward(&table.model, &minibatch, &config, &mut grads)?;
+        let sums = backward(&table.model, &minibatch, &config, &mut grads, None)?;
         Ok(self.difference(sums.loss, &table.d_logprobs(&tokens, &self.logps, &grads)))
     }
 

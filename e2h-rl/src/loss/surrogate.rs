@@ -57,6 +57,7 @@ pub fn of_kind(kind: LossKind) -> Loss {
         LossKind::Sapo => sapo,
         LossKind::Vespo => vespo,
         LossKind::Luspo => luspo,
+        LossKind::Ppo => ppo,
     }
 }
 
@@ -175,6 +176,15 @@ pub fn vespo(config: &GrpoConfig, s: &Sequence<'_>, _: &[f64], size: &BatchSize)
 /// LUSPO (arXiv 2602.05261), in the form of TRL.
 pub fn luspo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &BatchSize) -> Policy {
     Policy { tokens: clipped(config, s, ratios), weight: share(size.sequences) }
+}
+
+/// `1/(sum_i T_i) sum_it -min(r A_t, clip(r) A_t)` over the minibatch, with an advantage of its own for each token.
+///
+/// # Source
+/// Schulman et al. 2017, equation 7, with the token mean of TRL's `PPOTrainer` and verl. The advantages are those of
+/// [`gae`](crate::gae), and [`value_loss`](super::value::value_loss) is added to it.
+pub fn ppo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &BatchSize) -> Policy {
+    bnpo(config, s, ratios, size)
 }
 
 /// `-min(min(r, delta) A, clip(r, 1 - eps_low, 1 + eps_high) A)`, without `delta` where it is 0.

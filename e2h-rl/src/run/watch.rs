@@ -40,11 +40,13 @@ impl Cause {
     fn shows(self, step: &StepReport, first_budget: usize) -> (bool, u32) {
         let update = &step.update;
         match self {
-            Self::AllEqual => (step.zero_variance_frac() == 1.0, LASTING),
+            Self::AllEqual => (step.zero_variance_frac() == 1.0 && step.n_learned == 0, LASTING),
             Self::AllTruncated => (step.truncated_frac() > 0.9, LASTING),
             Self::EntropyCollapse => (step.entropy() < 0.02, LASTING),
             Self::KlBlowUp => (update.kl_k3 > 1.0, 1),
-            Self::RatioOff => (update.passes > 0 && (update.ratio_mean - 1.0).abs() > 0.01, 1),
+            Self::RatioOff => {
+                (update.ratio_mean.is_some_and(|ratio| (ratio - 1.0).abs() > 0.01), 1)
+            }
             Self::NotFinite => (update.skipped_updates > 0, 1),
             Self::OutOfMemory => (update.token_budget < first_budget, 1),
             Self::Unverifiable => {
@@ -148,6 +150,7 @@ mod tests {
             n_refills: 0,
             n_replayed: 0,
             n_learned: 0,
+            judgement: None,
             update,
             times: PhaseTimes::default(),
             update_s: 0.0,
@@ -168,13 +171,12 @@ mod tests {
 
     #[test]
     fn each_sign_of_trouble_has_its_warning() {
-        let well =
-            UpdateStats { token_budget: 8, ratio_mean: 1.0, passes: 1, ..UpdateStats::default() };
+        let well = UpdateStats { token_budget: 8, ratio_mean: Some(1.0), ..UpdateStats::default() };
         let told = |update: UpdateStats| Watch::new(8).step(&report(update));
         assert!(told(well).is_empty());
         for (update, text) in [
             (UpdateStats { kl_k3: 2.0, ..well }, "raise train.kl_beta"),
-            (UpdateStats { ratio_mean: 1.2, ..well }, "differ from the sampler's"),
+            (UpdateStats { ratio_mean: Some(1.2), ..well }, "differ from the sampler's"),
             (UpdateStats { skipped_updates: 1, ..well }, "not finite"),
             (UpdateStats { token_budget: 4, ..well }, "memory ran out"),
         ] {

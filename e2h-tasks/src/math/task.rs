@@ -178,6 +178,10 @@ macro_rules! task {
                 self.0.score(problem, completion)
             }
 
+            fn reward_parts(&self) -> &'static [&'static str] {
+                &["format", "correct"]
+            }
+
             fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
                 self.0.score_answer(problem, answer)
             }

@@ -99,6 +99,18 @@ fn every_problem_is_solved_by_its_solution_as_another_checker_finds_too() {
 }
 
 #[test]
+fn the_parts_of_every_score_are_those_that_the_task_names() {
+    for (name, task) in players() {
+        let problem = &problems(&*task, Split::Train)[0];
+        for text in [completion(solution(problem)), completion("x"), "no answer".to_owned()] {
+            let score = task.score(problem, &text);
+            let parts: Vec<&str> = score.parts.iter().map(|part| part.name.as_ref()).collect();
+            assert_eq!(parts, task.reward_parts(), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
 fn near_misses_are_wrong() {
     for (name, task) in tasks() {
         for problem in problems(&*task, Split::Test) {
