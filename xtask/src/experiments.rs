@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use xshell::cmd;
 
-use crate::{cargo, shell};
+use crate::{cargo, shell, target_folder};
 use aggregate::Results;
 use cell::{End, State};
 use plan::{Cell, Experiment, Places};

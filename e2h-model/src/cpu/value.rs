@@ -11,7 +11,7 @@ use crate::batch::Query;
 pub(crate) fn values(head: &ValueHead, hidden: &[f32], queries: &[Query]) -> Vec<f32> {
     let (weight, bias) = (head.weight(), head.bias());
     let value = |query: &Query| dot(&hidden[rows(query, weight.len())], weight) + bias;
-    vectorized(|| queries.iter().map(value).collect())
+    vectorized!(queries.iter().map(value).collect())
 }
 
 /// Backward of [`values`]: adds to `workspace.d_hidden` and to the head's gradient.
