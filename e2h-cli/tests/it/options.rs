@@ -33,11 +33,16 @@ fn survives(args: &[&str], places: &[(&str, u64)]) -> tempfile::TempDir {
     folder
 }
 
+/// Settings under which the rewards of some groups are all equal, and of others not: both rollouts of a group may be
+/// cut at the limit, or both end early.
+const SOME_EQUAL: [&str; 2] = ["train.group_size=2", "train.overlong_buffer=4"];
+
 #[test]
 fn dropped_groups_are_drawn_again_up_to_the_bound_and_their_waste_is_reported() {
-    let sets = flags(&["train.dynamic_sampling=true", "train.max_refills=2"]);
     // Each step of this schedule has one level only, so a draw of another step's level would show.
-    let args = [&sets[..], &["--schedule", "classic"]].concat();
+    let plain = [&flags(&SOME_EQUAL)[..], &["--schedule", "classic"]].concat();
+    let sets = flags(&["train.dynamic_sampling=true", "train.max_refills=2"]);
+    let args = [&plain[..], &sets].concat();
     let folder = survives(&args, &[("score", 3), ("save/state", 4)]);
     let run = folder.path().join("whole");
     let (mut n_refills, mut n_dropped) = (0, 0);
@@ -54,7 +59,7 @@ fn dropped_groups_are_drawn_again_up_to_the_bound_and_their_waste_is_reported() 
         (n_refills, n_dropped) = (n_refills + refills, n_dropped + dropped);
     }
     assert!(n_refills > 0 && n_dropped > 0, "{n_refills} {n_dropped}");
-    succeeds(&mut train(folder.path(), "off", &["--schedule", "classic"]));
+    succeeds(&mut train(folder.path(), "off", &plain));
     let off = folder.path().join("off");
     assert!(column(&off, "groups/dropped").iter().all(|n| *n == 0.0));
     let learned = |run: &Path| column(run, "groups/learned").iter().sum::<f64>();
@@ -63,7 +68,8 @@ fn dropped_groups_are_drawn_again_up_to_the_bound_and_their_waste_is_reported() 
 
 #[test]
 fn groups_of_earlier_steps_stand_in_for_groups_that_teach_nothing() {
-    let sets = flags(&["train.replay_groups=6", "train.replay_max_age=3"]);
+    let replay = ["train.replay_groups=6", "train.replay_max_age=3"];
+    let sets = flags(&[&SOME_EQUAL[..], &replay].concat());
     let folder = survives(&sets, &[("rollout", 4), ("save/rename", 4), ("update", 5)]);
     let run = folder.path().join("whole");
     let replayed = column(&run, "groups/replayed");
