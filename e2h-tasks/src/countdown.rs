@@ -40,7 +40,7 @@ use crate::format;
 pub const NAME: &str = "countdown";
 
 /// The most numbers that a row may have.
-const MAX_NUMBERS: usize = 4096;
+const MAX_NUMBERS: usize = 1_000;
 
 /// One of the four operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -38,7 +38,8 @@ pub(crate) fn run(args: &TasksArgs) -> Outcome {
 
 /// The problems of a task's configuration as one failure of usage.
 pub(crate) fn first_problem(problems: Vec<Error>) -> Failure {
-    let failure = Failure::usage("the task's configuration is not valid");
+    let failure = Failure::usage("the task's configuration is not valid")
+        .hint("`e2h config show --task NAME` prints the keys of [task] with their values");
     problems.iter().fold(failure, |failure, problem| failure.detail(problem.to_string()))
 }
 

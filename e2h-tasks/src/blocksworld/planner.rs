@@ -274,7 +274,7 @@ mod tests {
                 Search::OutOfWork { .. } => None,
                 _ => Some(None),
             });
-            if let Some(expanded) = found.expect("16,384 states decide") {
+            if let Some(expanded) = found.expect("a million states decide") {
                 (n_found, most) = (n_found + 1, most.max(expanded));
             }
         }
