@@ -5,15 +5,18 @@
 //! `cargo xtask bench tasks` runs it and a peer side by side. Seconds are those that the thread was running, where Linux
 //! tells them, so that a busy machine measures the same; elsewhere those of the clock.
 
+#[path = "../tests/it/watch.rs"]
+mod watch;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::time::Instant;
 
 use e2h_core::{Level, Problem, RootSeed, Split};
 use e2h_tasks::math::grade;
 use e2h_tasks::registry;
 use serde_json::{Value, json};
+use watch::Watch;
 
 /// Problems of each level that are judged in turn.
 const N_PROBLEMS: usize = 400;
@@ -25,31 +28,6 @@ const N_GENERATED: usize = 100_000;
 const N_ROWS: usize = 1_000;
 /// Times that every row of mathematics is graded.
 const N_ROUNDS: usize = 5;
-
-/// Seconds since its start.
-struct Watch {
-    started: Instant,
-    ran_ns: Option<u64>,
-}
-
-impl Watch {
-    fn start() -> Self {
-        Self { started: Instant::now(), ran_ns: Self::ran_ns() }
-    }
-
-    /// Nanoseconds that this thread has been running.
-    fn ran_ns() -> Option<u64> {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        text.split_whitespace().next()?.parse().ok()
-    }
-
-    fn elapsed_s(&self) -> f64 {
-        match self.ran_ns.zip(Self::ran_ns()) {
-            Some((before, now)) if now > before => (now - before) as f64 * 1e-9,
-            _ => self.started.elapsed().as_secs_f64(),
-        }
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -102,7 +80,7 @@ fn verified_per_s(name: &str) -> Result<f64, Box<dyn Error>> {
         let (_, completion) = &asked[(index + index % 2) % n];
         n_correct += usize::from(task.score(problem, completion).is_correct());
     }
-    let elapsed_s = start.elapsed_s();
+    let elapsed_s = start.elapsed().as_secs_f64();
     if n_correct < N_JUDGED / 2 {
         return Err(format!("{name}: {n_correct} of {N_JUDGED} were right").into());
     }
@@ -121,7 +99,7 @@ fn generate() -> Result<f64, Box<dyn Error>> {
             return Err("a problem is not of its level".into());
         }
     }
-    Ok(start.elapsed_s())
+    Ok(start.elapsed().as_secs_f64())
 }
 
 /// Pairs of a gold answer and an answer: the same, then one of another problem.
@@ -157,5 +135,5 @@ fn grade_s(rows: &[(String, String)]) -> f64 {
         n_equal += rows.iter().filter(|(gold, pred)| grade(gold, pred).is_equal()).count();
     }
     std::hint::black_box(n_equal);
-    start.elapsed_s() / (N_ROUNDS * rows.len().max(1)) as f64
+    start.elapsed().as_secs_f64() / (N_ROUNDS * rows.len().max(1)) as f64
 }

@@ -15,3 +15,4 @@ mod safety;
 mod score_stream;
 mod shared;
 mod simulators;
+mod watch;

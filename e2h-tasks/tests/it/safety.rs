@@ -1,6 +1,6 @@
 //! A verdict in time for every text, from every verifier: work is counted, so that no clock is needed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2h_core::{Level, Outcome, Problem, RootSeed, Split, Task};
 use e2h_tasks::math::{self, extract, grade};
@@ -9,8 +9,9 @@ use e2h_tasks::score_stream::Scorer;
 use serde_json::{Map, Value, json};
 
 use crate::bombs::bombs;
+use crate::watch::Watch;
 
-/// The longest that a verdict may take. The tests run beside each other, so the quickest of a few tries counts.
+/// The longest that a verdict may take; the quickest of a few tries counts.
 const LIMIT: Duration = Duration::from_millis(10);
 /// Tries before a verdict counts as late.
 const TRIES: usize = 8;
@@ -19,7 +20,7 @@ const TRIES: usize = 8;
 fn in_time<T>(what: &str, verdict: impl Fn() -> T) -> T {
     let mut least = Duration::MAX;
     for _ in 0..TRIES {
-        let start = Instant::now();
+        let start = Watch::start();
         let found = verdict();
         least = least.min(start.elapsed());
         if least <= LIMIT {
