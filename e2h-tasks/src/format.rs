@@ -79,17 +79,23 @@ pub fn answer(completion: &str) -> Result<&str, FormatFault> {
         let start = from + offset;
         let rest = &completion[start..];
         from = start + 1;
-        // Most signs are no tags; their next character tells.
-        if !matches!(rest.as_bytes().get(1), Some(b'/' | b'a' | b't')) {
+        // The next characters tell which tag it may be, so that each place is compared with one at most.
+        let tag = match rest.as_bytes() {
+            [_, b't', ..] if rest.starts_with("<think>") => return Err(FormatFault::Order),
+            [_, b'/', b't', ..] => 0,
+            [_, b'a', ..] => 1,
+            [_, b'/', b'a', ..] => 2,
+            _ => continue,
+        };
+        if !rest.starts_with(TAGS[tag]) {
             continue;
         }
-        if n_found < TAGS.len() && rest.starts_with(TAGS[n_found]) {
-            from = start + TAGS[n_found].len();
-            found[n_found] = (start, from);
-            n_found += 1;
-        } else if rest.starts_with("<think>") || TAGS.iter().any(|tag| rest.starts_with(tag)) {
+        if tag != n_found {
             return Err(FormatFault::Order);
         }
+        from = start + TAGS[tag].len();
+        found[tag] = (start, from);
+        n_found += 1;
     }
     if n_found < TAGS.len() {
         return Err(FormatFault::Missing);

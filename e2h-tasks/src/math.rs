@@ -144,7 +144,7 @@ pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
         return Verdict::new(Outcome::Equal, "the same form");
     }
     let context = |fuel| Context { fuel, options };
-    let fuel = Fuel::standard();
+    let fuel = Fuel::standard(gold.len().max(pred.len()));
     let result = judge(gold, pred, context(&fuel));
     let unread = matches!(result, Err(Stop::Syntax(_)));
     let first = judged(result);

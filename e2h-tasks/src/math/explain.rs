@@ -2,7 +2,7 @@
 
 use super::ast::{Joint, Node};
 use super::compare::Context;
-use super::limits::{Fuel, MAX_BYTES, Stop};
+use super::limits::{Fuel, MAX_BYTES, MAX_RAW_BYTES, Stop};
 use super::numerals::Comma;
 use super::{Options, Outcome, grade, read, strip};
 
@@ -42,11 +42,12 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// What a text is read as.
 fn reading(text: &str) -> String {
-    let text = strip(text);
+    // A text of any length is refused at once; see `grade`.
+    let text = if text.len() > MAX_RAW_BYTES { text } else { strip(text) };
     if text.len() > MAX_BYTES {
         return format!("not read: longer than {MAX_BYTES} bytes");
     }
-    let fuel = Fuel::standard();
+    let fuel = Fuel::standard(text.len());
     let context = Context { fuel: &fuel, options: Options::default() };
     match read(text, Comma::Group, context) {
         Ok((node, false)) => format!("read as {}", kind(&node)),

@@ -15,7 +15,7 @@
 use num_rational::BigRational;
 
 use super::ast::Node;
-use super::limits::{Fuel, Stop};
+use super::limits::{Fuel, MAX_RAW_BYTES, Stop};
 use super::numerals::Comma;
 use super::{Outcome, Verdict, extract, number, read_answer, relation, strip};
 
@@ -27,7 +27,11 @@ use super::{Outcome, Verdict, extract, number, read_answer, relation, strip};
 /// assert!(!grade("3", "3 apples and 4 pears make 7").is_equal());
 /// ```
 pub fn grade(gold: &str, text: &str) -> Verdict {
-    let fuel = Fuel::standard();
+    let n_bytes = gold.len().max(text.len());
+    if n_bytes > MAX_RAW_BYTES {
+        return Verdict::new(Outcome::Unverifiable, "an answer is too long to be read");
+    }
+    let fuel = Fuel::standard(n_bytes);
     let (golds, preds) = match (numbers(gold, &fuel), numbers(text, &fuel)) {
         (Ok(golds), Ok(preds)) => (golds, preds),
         (Err(why), _) | (_, Err(why)) => return Verdict::new(Outcome::Unverifiable, why),

@@ -24,8 +24,12 @@ pub(crate) const MAX_RAW_BYTES: usize = 1 << 18;
 /// The largest exact number, in bits.
 pub(crate) const MAX_BITS: u64 = 20_000;
 
-/// The fuel of one judgement: five milliseconds or so at the worst.
-const STANDARD: u64 = 150_000;
+/// The fuel of one judgement: some milliseconds at the worst.
+const STANDARD: u64 = 300_000;
+/// The fuel where a text is longer than [`LONG_BYTES`]: its units are dearer, since there is more to walk over.
+const STANDARD_LONG: u64 = STANDARD / 2;
+/// Few answers are longer.
+const LONG_BYTES: usize = 1_024;
 
 /// Why a computation gave no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +52,9 @@ pub(crate) type Res<T> = Result<T, Stop>;
 pub(crate) struct Fuel(Cell<u64>);
 
 impl Fuel {
-    /// The fuel of one judgement.
-    pub(crate) fn standard() -> Self {
-        Self(Cell::new(STANDARD))
+    /// The fuel of one judgement on a text, or on two, of so many bytes.
+    pub(crate) fn standard(n_bytes: usize) -> Self {
+        Self(Cell::new(if n_bytes > LONG_BYTES { STANDARD_LONG } else { STANDARD }))
     }
 
     /// Takes `units` of work.
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn fuel_that_is_used_up_stays_used_up() {
-        let fuel = Fuel::standard();
+        let fuel = Fuel::standard(9);
         assert!(fuel.spend(STANDARD).is_ok());
         assert!(fuel.spend(1).is_err());
         assert!(fuel.spend(0).is_ok());

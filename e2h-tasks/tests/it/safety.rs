@@ -140,7 +140,7 @@ fn hurtful_rows_are_judged_in_time_or_refused() {
         ("unverifiable", json!({"task": "blocksworld", "init": long, "goal": tower, "text": plan})),
         ("unverifiable", json!({"task": "blocksworld", "init": table, "goal": long, "text": plan})),
         ("wrong", json!({"task": "math", "answer": "9^{9^{9^9}}", "text": "1"})),
-        ("unverifiable", json!({"task": "math", "answer": nested(4_000), "text": "1"})),
+        ("unverifiable", json!({"task": "math", "answer": nested(4_000), "text": "2"})),
     ];
     let scorer = Scorer::new().explaining(true);
     for (outcome, row) in rows {
