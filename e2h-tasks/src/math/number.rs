@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        let fuel = Fuel::standard();
+        let fuel = Fuel::standard(0);
         assert!(pow(&BigRational::from_integer(9.into()), 387_420_489, &fuel).is_err());
         assert!(factorial(&BigRational::from_integer(100_000.into()), 1, &fuel).is_err());
         assert_eq!(value(based("A5", 11).expect("reads")), "115");
