@@ -22,10 +22,23 @@ use crate::cpu::decode::{DecodeBuffers, KvCache, PackedDecoder, Row};
 use crate::cpu::forward::Workspace;
 use crate::model::run_workers;
 use crate::sampler::Sampler;
-use crate::{Model, Result};
+use crate::{Model, ModelConfig, Result};
 
 /// Most sequences that one worker decodes at a time.
 const MAX_ROWS: usize = 128;
+
+/// Sequences that a worker decodes at a time even where their keys and values are many.
+const MIN_ROWS: usize = 16;
+
+/// Numbers that stay in a processor's cache from token to token, about: 8 MiB.
+const CACHED: usize = 1 << 21;
+
+/// How many sequences a worker decodes at a time: as many as have their keys and values in the cache. Weights that come
+/// from memory at every token serve as many as possible.
+fn batch_rows(config: &ModelConfig, n_weights: usize, max_tokens: usize) -> usize {
+    let numbers = 2 * config.n_layers * config.kv_size() * max_tokens.max(1);
+    if n_weights > CACHED { MAX_ROWS } else { (CACHED / numbers).clamp(MIN_ROWS, MAX_ROWS) }
+}
 
 /// Says after each token whether a completion has ended.
 pub trait StopRule: Sync {
@@ -63,7 +76,11 @@ impl Model {
             sampling,
             stop,
             next: AtomicUsize::new(0),
-            max_rows: samples.div_ceil(n_threads).min(MAX_ROWS),
+            max_rows: samples.div_ceil(n_threads).min(batch_rows(
+                self.config(),
+                self.weights().len(),
+                sampling.max_tokens,
+            )),
         };
         let done = run_workers(n_threads, || engine.work());
         Ok(in_request_order(&requests, done))
@@ -288,5 +305,18 @@ impl Worker {
                 self.prompts.len() - 1
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_as_large_as_caches_or_weights_allow() {
+        let nano = ModelConfig::nano(64);
+        assert_eq!(batch_rows(&nano, 900_000, 1), MAX_ROWS);
+        assert_eq!(batch_rows(&nano, 900_000, 4096), MIN_ROWS);
+        assert_eq!(batch_rows(&nano, 1_000_000_000, 4096), MAX_ROWS);
     }
 }

@@ -74,7 +74,7 @@ impl AdamW {
             let range = spec.range.clone();
             let (m, v) = (&mut self.m[range.clone()], &mut self.v[range.clone()]);
             let (p, g) = (&mut params[range.clone()], &grads[range]);
-            let part = |(((p, g), m), v): (((&mut [f32], &[f32]), &mut [f32]), &mut [f32])| {
+            let part = |p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]| {
                 vectorized!({
                     for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
                         *m = b1 * *m + (1.0 - b1) * g;
@@ -84,11 +84,12 @@ impl AdamW {
                 });
             };
             if p.len() <= PART {
-                part((((p, g), m), v));
+                part(p, g, m, v);
                 continue;
             }
             let parts = p.par_chunks_mut(PART).zip(g.par_chunks(PART));
-            parts.zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART)).for_each(part);
+            let parts = parts.zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART));
+            parts.for_each(|(((p, g), m), v)| part(p, g, m, v));
         }
     }
 }

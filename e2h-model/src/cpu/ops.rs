@@ -1,6 +1,8 @@
 //! The element-wise operators of the decoder, forward and backward: RMSNorm, rotary embedding, SwiGLU.
 
-use super::simd::{dot, sigmoid, vectorized};
+use std::array::from_mut;
+
+use super::simd::{LANES, dot, sigmoid, vectorized};
 use crate::ModelConfig;
 
 /// RMSNorm of each row: `y = x w / sqrt(mean(x^2) + eps)`.
@@ -113,16 +115,31 @@ pub(crate) fn swiglu_backward(d_out: &mut [f32], gate_up: &mut [f32], width: usi
     vectorized!({
         for (d_out, row) in d_out.chunks_exact_mut(width).zip(gate_up.chunks_exact_mut(2 * width)) {
             let (gate, up) = row.split_at_mut(width);
-            for ((d, g), u) in d_out.iter_mut().zip(gate).zip(up) {
-                let s = sigmoid(*g);
-                let silu = *g * s;
-                let out = silu * *u;
-                let d_gate = *d * *u * (s + silu * (1.0 - s));
-                let d_up = *d * silu;
-                (*d, *g, *u) = (out, d_gate, d_up);
+            let (d_parts, d_rest) = d_out.as_chunks_mut::<LANES>();
+            let (g_parts, g_rest) = gate.as_chunks_mut::<LANES>();
+            let (u_parts, u_rest) = up.as_chunks_mut::<LANES>();
+            for ((d, g), u) in d_parts.iter_mut().zip(g_parts).zip(u_parts) {
+                swiglu_backward_part(d, g, u);
+            }
+            for ((d, g), u) in d_rest.iter_mut().zip(g_rest).zip(u_rest) {
+                swiglu_backward_part(from_mut(d), from_mut(g), from_mut(u));
             }
         }
     });
+}
+
+/// Some neighbouring elements of [`swiglu_backward`]. On arrays, whose length and distinctness the compiler knows, it
+/// finds vector code that it does not find on slices.
+#[inline(always)]
+fn swiglu_backward_part<const N: usize>(d: &mut [f32; N], g: &mut [f32; N], u: &mut [f32; N]) {
+    let (d_out, gate, up) = (*d, *g, *u);
+    for i in 0..N {
+        let s = sigmoid(gate[i]);
+        let silu = gate[i] * s;
+        d[i] = silu * up[i];
+        g[i] = d_out[i] * up[i] * (s + silu * (1.0 - s));
+        u[i] = d_out[i] * silu;
+    }
 }
 
 /// Adds `bias` to every row of `rows`.
