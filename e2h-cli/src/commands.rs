@@ -26,13 +26,12 @@ that goes from easy tasks to hard ones.
 Start here:
   e2h train       train the small model that comes with E2H, in minutes, without a GPU or a download
 
-The verbs:
+The five verbs:
   train           a run: base policy, curriculum, evaluation before and after
   eval            accuracy by level of what a run has made:   e2h eval runs/NAME
   sample          read its completions:                       e2h sample runs/NAME --level 2
   report          a page about a run, or runs side by side:   e2h report runs/A runs/B
   schedule        look at a curriculum before using it:       e2h schedule show
-  inspect         read what it said in training:              e2h inspect runs/NAME
 
-Also: tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
+Also: inspect, tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
 `e2h VERB --help` explains each, with examples.";

@@ -17,6 +17,10 @@
 use std::fmt;
 use std::process::ExitCode;
 
+mod parser;
+
+pub(crate) use parser::{Parsed, parsed};
+
 /// What kind of end a command came to; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
@@ -64,6 +68,17 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same failure, with a way to go on where it has none of its own.
+    pub(crate) fn or_hint(self) -> Self {
+        let hint = match self.kind {
+            _ if self.hint.is_some() => return self,
+            FailureKind::Usage => "`e2h --help` and `e2h VERB --help` show what there is",
+            FailureKind::Run => "`e2h doctor` says what this machine can do",
+            FailureKind::Interrupted => return self,
+        };
+        self.hint(hint)
     }
 
     /// Adds one indented line below the `error:` line, for failures with several causes.
@@ -169,6 +184,14 @@ mod tests {
         assert_eq!(Failure::usage("x").code(), 2);
         assert_eq!(Failure::interrupted("x").code(), 130);
         assert_eq!(Failure::from(anyhow::anyhow!("x")).code(), 1);
+    }
+
+    #[test]
+    fn a_failure_keeps_its_own_hint_and_gets_one_where_it_has_none() {
+        let own = Failure::usage("x").hint("own").or_hint();
+        assert!(own.to_string().ends_with("hint: own"));
+        assert!(Failure::run("x").or_hint().to_string().contains("\n\nhint: "));
+        assert_eq!(Failure::interrupted("x").or_hint().to_string(), "interrupted: x");
     }
 
     #[test]

@@ -18,15 +18,27 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command};
-use crate::hints::Outcome;
+use crate::hints::{Outcome, Parsed};
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    let typed: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let parsed = hints::parsed(Args::try_parse(), &Args::command(), &typed);
+    let done = parsed.and_then(|parsed| match parsed {
+        Parsed::Args(args) => run(args),
+        Parsed::Text(text) => {
+            // A closed pipe is not an error.
+            let _ = text.print();
+            Ok(())
+        }
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = failure.or_hint();
             progress::say(&failure.to_string());
             failure.exit_code()
         }

@@ -7,6 +7,7 @@
 
 use e2h_core::{Problem, RootSeed, Task};
 use e2h_tasks::data::{DataSpec, Rows, load, overlap};
+use serde_json::Value;
 
 use crate::commands::tasks::rows::failure;
 use crate::config::{Config, n_train_levels};
@@ -170,5 +171,37 @@ fn warn_of_overlap(train: &Rows, test: &Rows) {
             test.len(),
             common.examples.first().map_or("", |[_, test]| test.as_str()),
         ));
+    }
+}
+
+/// What was asked: the question's text or its numbers, and what was to be reached where that is one line.
+pub(crate) fn in_words(question: &Value, answer: &Value) -> String {
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let word = |item: &Value| item.as_str().map_or(item.to_string(), str::to_owned);
+            items.iter().map(word).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    let (question, answer) = (text(question), text(answer));
+    match answer.is_empty() || answer.contains('\n') {
+        true => question,
+        false => format!("{question} → {answer}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_question_of_numbers_is_shown_with_its_target() {
+        assert_eq!(in_words(&json!([3, 7]), &json!(21)), "3, 7 → 21");
+        assert_eq!(in_words(&json!("Add."), &Value::Null), "Add.");
+        assert_eq!(in_words(&json!("s"), &json!("a\nb")), "s");
     }
 }

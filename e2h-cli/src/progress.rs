@@ -2,10 +2,17 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use e2h_rl::{EvalReport, Observer, StepReport};
-use indicatif::{ProgressBar, ProgressStyle};
+
+mod work;
+
+pub(crate) use work::{Counted, Pieces, Work};
+
+/// A run of slow steps gets a line at least this often.
+const SLOW_LINE: Duration = Duration::from_secs(30);
 
 /// Prints a line of data. A closed pipe is not an error.
 pub(crate) fn out(text: &str) {
@@ -17,26 +24,43 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A bar on a terminal, nothing elsewhere.
-pub(crate) fn bar(len: u64, quiet: bool) -> ProgressBar {
-    if quiet || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// Prints data that may be longer than a screen: page by page on a terminal, at once elsewhere.
+///
+/// The pages go through `$PAGER`, or `less` where it is not set.
+pub(crate) fn page(text: &str) {
+    if !std::io::stdout().is_terminal() {
+        out(text);
+        return;
     }
-    let style = ProgressStyle::with_template(
-        "{bar:24} {pos}/{len} steps, {elapsed_precise} gone, {eta_precise} to go",
-    );
-    ProgressBar::new(len).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less -FRX".to_owned());
+    let mut words = pager.split_whitespace();
+    let child = words
+        .next()
+        .and_then(|program| Command::new(program).args(words).stdin(Stdio::piped()).spawn().ok());
+    let Some(mut child) = child else {
+        out(text);
+        return;
+    };
+    if let Some(mut pipe) = child.stdin.take() {
+        // Leaving the pager early closes the pipe; that is no failure.
+        let _ = writeln!(pipe, "{}", text.trim_end_matches('\n'));
+    }
+    let _ = child.wait();
 }
 
 /// Watches a training run: one line every few steps, and a bar where there is a terminal.
 pub(crate) struct TrainProgress {
-    bar: ProgressBar,
-    quiet: bool,
+    /// The steps; none are counted where nothing is to be seen.
+    work: Option<Work>,
+    /// An evaluation under way.
+    evaluation: Option<Work>,
     steps: u64,
     every: u64,
     n_levels: usize,
     started: Instant,
     first_step: Option<u64>,
+    /// When the last line was printed.
+    line_at: Instant,
     since_line: Averages,
 }
 
@@ -57,27 +81,28 @@ impl TrainProgress {
     pub(crate) fn new(steps: u64, n_levels: usize, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self {
-            bar: bar(steps, quiet),
-            quiet,
+            work: (!quiet).then(|| Work::with_own_lines(steps, Pieces::Of("steps"))),
+            evaluation: None,
             steps,
             every: (steps / 20).clamp(1, if terminal { 10 } else { 50 }),
             n_levels,
             started: Instant::now(),
             first_step: None,
+            line_at: Instant::now(),
             since_line: Averages::default(),
         }
     }
 
     /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+    pub(crate) fn finish(&mut self) {
+        self.evaluation = None;
+        self.work = None;
     }
 
-    fn line(&mut self, text: &str) {
-        if self.bar.is_hidden() {
-            say(text);
-        } else {
-            self.bar.suspend(|| say(text));
+    fn line(&self, text: &str) {
+        match &self.work {
+            Some(work) => work.say(text),
+            None => say(text),
         }
     }
 
@@ -127,19 +152,36 @@ impl Observer for TrainProgress {
             *correct += report.accuracy(Some(level)).unwrap_or(0.0) * rollouts;
             *n += rollouts;
         }
-        self.bar.set_position(report.step + 1);
-        let due = (report.step + 1).is_multiple_of(self.every) || report.step + 1 == self.steps;
-        if due && !self.quiet {
+        if let Some(work) = &mut self.work {
+            work.set(report.step + 1);
+        }
+        let done = report.step + 1;
+        let is_late = self.line_at.elapsed() >= SLOW_LINE;
+        let due = done.is_multiple_of(self.every) || done == self.steps || is_late;
+        if due && self.work.is_some() {
             let text = self.step_line(report);
             self.line(&text);
         }
         if due {
+            self.line_at = Instant::now();
             self.since_line = Averages::default();
         }
     }
 
+    fn evaluating(&mut self, done: usize, total: usize) {
+        if self.work.is_none() {
+            return;
+        }
+        let pieces = Pieces::Of("completions evaluated");
+        let work = self.evaluation.get_or_insert_with(|| Work::for_lines(total as u64, pieces));
+        if let Some(line) = work.due(done as u64) {
+            self.line(&line);
+        }
+    }
+
     fn evaluated(&mut self, step: u64, report: &EvalReport) {
-        if !self.quiet {
+        self.evaluation = None;
+        if self.work.is_some() {
             let levels: Vec<String> = report
                 .levels
                 .iter()

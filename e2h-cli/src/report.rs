@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! - Text from a run is escaped wherever it stands.
-//! - Behind every plot stands a table of exactly the plotted values.
+//! - Behind every plot stands a table of its values as measured.
 //! - What a run has not written yet leaves its part of the page out, or says so.
 
 mod chart;
@@ -24,6 +24,7 @@ mod seeds;
 mod svg;
 #[cfg(test)]
 mod tests;
+mod turned;
 
 pub(crate) use data::RunData;
 pub(crate) use svg::plots;
@@ -61,12 +62,20 @@ pub(crate) fn html(runs: &[RunData]) -> String {
     page += &lift::section(runs, &names);
     page += &compare::configs(runs, &names);
     page += &curves::learning(runs, &names);
+    let alone = runs.len() == 1;
+    let of = |what: &str, name: &str| {
+        if alone { what.to_owned() } else { format!("{what}: {name}") }
+    };
+    let mut has_turned = false;
+    for (run, name) in runs.iter().zip(&names) {
+        let turned = turned::section(run, &of("From wrong to right", name), alone);
+        has_turned |= !turned.is_empty();
+        page += &turned;
+    }
     page += &curves::health(runs, &names);
     page += &curves::time(runs, &names);
     for (run, name) in runs.iter().zip(&names) {
-        let alone = runs.len() == 1;
-        let title = if alone { "Samples".to_owned() } else { format!("Samples of {name}") };
-        page += &samples::section(run, &title, alone);
+        page += &samples::section(run, &of("Samples of training", name), alone && !has_turned);
     }
     if let [run] = runs {
         page += &format!(

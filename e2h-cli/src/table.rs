@@ -15,7 +15,7 @@ pub(crate) fn one(report: &EvalReport) -> String {
 
 /// Accuracy by level before and after training.
 pub(crate) fn before_after(before: &EvalReport, after: &EvalReport) -> String {
-    let columns = ["level", "", "problems", "before", "after", "change", "95% interval"];
+    let columns = ["level", "", "problems", "before", "after", "change, points", "95% interval"];
     let mut text = header(&columns, after);
     for level in &after.levels {
         let base = before.levels.iter().find(|base| base.level == level.level);
@@ -26,7 +26,7 @@ pub(crate) fn before_after(before: &EvalReport, after: &EvalReport) -> String {
                 format!("{:>8}", level.n),
                 percent(base),
                 percent(level.accuracy),
-                points(level.accuracy - base),
+                format!("{:>15}", points(level.accuracy - base)),
                 interval(level),
             ],
         );
@@ -47,12 +47,12 @@ pub(crate) fn before_after(before: &EvalReport, after: &EvalReport) -> String {
 pub(crate) fn paired(found: &Comparison, a: &str, b: &str) -> String {
     let mut text = format!("A  {a}\nB  {b}\n\n");
     text += &format!(
-        "{:<14}{:>6}{:>8}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}\n",
-        "task", "level", "pairs", "A", "B", "B - A", "only A", "only B", "p"
+        "{:<14}{:>6}{:>8}{:>10}{:>10}{:>15}{:>9}{:>9}{:>9}\n",
+        "task", "level", "pairs", "A", "B", "B - A, points", "only A", "only B", "p"
     );
     for row in &found.rows {
         text += &format!(
-            "{:<14}{:>6}{:>8}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}\n",
+            "{:<14}{:>6}{:>8}{:>10}{:>10}{:>15}{:>9}{:>9}{:>9}\n",
             row.task,
             row.level.map_or_else(|| "all".to_owned(), |level| level.to_string()),
             row.n,
@@ -80,7 +80,7 @@ fn p_value(p: f64) -> String {
 fn header(columns: &[&str], report: &EvalReport) -> String {
     let mut text = format!("{:<6}{:<26}", columns[0], columns[1]);
     for column in &columns[2..] {
-        let width = if *column == "95% interval" { 15 } else { 9 };
+        let width = if matches!(*column, "95% interval" | "change, points") { 15 } else { 9 };
         text += &format!("{column:>width$} ");
     }
     if let Some(level) = report.levels.first() {

@@ -48,6 +48,8 @@ pub(crate) struct About {
     pub title: String,
     /// All levels, those that are not trained on behind.
     pub levels: Vec<LevelAbout>,
+    /// What the training problems of each level ask, in a line each; empty where it is not to be shown.
+    pub questions: Vec<Vec<String>>,
 }
 
 /// A level's name.

@@ -12,6 +12,30 @@ use crate::{Level, Result};
 /// # Invariants
 /// - [`probs`](Self::probs) has one entry a level, each at least 0, with sum 1.
 /// - [`state`](Self::state) and [`restore`](Self::restore) are exact: a restored rule goes on bit for bit.
+///
+/// ```
+/// use e2h_core::Curriculum;
+///
+/// /// The easier half of the levels first, then all.
+/// struct Halves { n_levels: usize, steps: u64 }
+///
+/// impl Curriculum for Halves {
+///     fn name(&self) -> &str {
+///         "halves"
+///     }
+///     fn n_levels(&self) -> usize {
+///         self.n_levels
+///     }
+///     fn probs(&self, step: u64) -> Vec<f64> {
+///         let open = if 2 * step < self.steps { self.n_levels.div_ceil(2) } else { self.n_levels };
+///         (0..self.n_levels).map(|k| if k < open { 1.0 / open as f64 } else { 0.0 }).collect()
+///     }
+/// }
+///
+/// let rule = Halves { n_levels: 4, steps: 100 };
+/// assert_eq!(rule.probs(0), [0.5, 0.5, 0.0, 0.0]);
+/// assert_eq!(rule.probs(50), [0.25; 4]);
+/// ```
 pub trait Curriculum: Send {
     /// The rule's name as written in a configuration, for example `gaussian`.
     fn name(&self) -> &str;

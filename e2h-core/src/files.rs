@@ -18,6 +18,17 @@ fn error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Er
 /// The bytes go to a temporary file in the same folder, which is flushed to disk and renamed over `path`;
 /// then the folder is flushed.
 ///
+/// ```
+/// use e2h_core::{append_line, read_jsonl, write_atomic};
+/// let path = std::env::temp_dir().join(format!("e2h-doc-{}.jsonl", std::process::id()));
+/// write_atomic(&path, b"[1]\n")?;
+/// append_line(&path, "[2]")?;
+/// let rows: Vec<Vec<u32>> = read_jsonl(&path)?;
+/// assert_eq!(rows, [[1], [2]]);
+/// # std::fs::remove_file(&path).ok();
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::File`] when a step fails; the old file is then untouched.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -11,6 +11,24 @@
 //!
 //! # Units
 //! Durations end in `_s` or `_ms`, counts in `_tokens` or `_steps`, shares in `_frac`; logarithms are natural.
+//!
+//! ```
+//! use e2h_core::{Outcome, Problem, RewardPart, RootSeed, Score, Split};
+//!
+//! // A row of a data set: unknown fields are kept.
+//! let row = r#"{"task":"sums","level":0,"question":[2,3],"answer":5,"source":"mine"}"#;
+//! let problem: Problem = serde_json::from_str(row)?;
+//! assert_eq!(problem.extra["source"], "mine");
+//! // Its content decides whether training may see it.
+//! assert_eq!(Split::of("2 3"), Split::of("2 3"));
+//! // What a verifier says of a completion: the reward is the weighted sum of the parts.
+//! let parts = vec![RewardPart::new("format", 1.0, 0.1), RewardPart::new("correct", 1.0, 0.9)];
+//! let score = Score::new(parts, Outcome::Correct, "equals the sum");
+//! assert!(score.is_correct() && (score.reward - 1.0).abs() < 1e-12);
+//! // Random numbers come from streams that are named, never from a seed plus something.
+//! let _stream = RootSeed(42).stream("sums", &[0, 7]);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod curriculum;
 mod error;

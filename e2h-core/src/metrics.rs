@@ -51,6 +51,12 @@ const fn metric(
 }
 
 /// Every metric, in the order of `docs/METRICS.md`.
+///
+/// ```
+/// use e2h_core::metrics::METRICS;
+/// let entropy = METRICS.iter().find(|metric| metric.key == "entropy").expect("a metric");
+/// assert_eq!(entropy.unit, "nat");
+/// ```
 pub const METRICS: &[Metric] = &[
     metric("step", "steps", "number of finished updates before this one", "grows by 1"),
     metric("reward", "1", "mean reward of the step's verified rollouts", "rises"),

@@ -8,6 +8,34 @@ use crate::{Level, Prompt, Result, Score, Stream};
 pub type TokenId = u32;
 
 /// A policy that continues prompts.
+///
+/// ```
+/// use e2h_core::{FinishReason, GenerateRequest, Generation, Policy, Prompt, Result, Sampling, TokenId};
+///
+/// /// Says its prompt again: a token is a character.
+/// struct Echo;
+///
+/// impl Policy for Echo {
+///     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> {
+///         Ok(prompt.user.chars().map(u32::from).collect())
+///     }
+///     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
+///         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
+///     }
+///     fn generate(&mut self, requests: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
+///         let one = |tokens: &[TokenId]| Generation {
+///             tokens: tokens.to_vec(),
+///             logprobs: vec![0.0; tokens.len()],
+///             finish: FinishReason::Eos,
+///         };
+///         Ok(requests.iter().map(|ask| ask.streams.iter().map(|_| one(&ask.prompt)).collect()).collect())
+///     }
+/// }
+///
+/// let prompt = Prompt { system: None, user: "2 + 3".into(), assistant_prefix: String::new() };
+/// assert_eq!(Echo.decode(&Echo.encode(&prompt)?)?, "2 + 3");
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub trait Policy {
     /// Renders a prompt with the policy's chat template and turns it into tokens.
     ///

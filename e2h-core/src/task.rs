@@ -8,6 +8,48 @@ use crate::{Level, Problem, Result, Score, Split, Stream};
 ///
 /// A verifier is pure and total: it never panics on any text, its work is bounded by counting, and it never
 /// runs model text as a program.
+///
+/// ```
+/// use e2h_core::*;
+/// use serde_json::json;
+///
+/// /// Say the number again.
+/// struct Repeat(Vec<LevelSpec>);
+///
+/// impl Task for Repeat {
+///     fn name(&self) -> &str {
+///         "repeat"
+///     }
+///     fn levels(&self) -> &[LevelSpec] {
+///         &self.0
+///     }
+///     fn generate(&self, level: Level, split: Split, rng: &mut Stream) -> Result<Problem> {
+///         let _ = (split, rng); // A real task draws here until the split fits.
+///         let row = json!({"task": "repeat", "level": level, "question": "7", "answer": "7"});
+///         Ok(serde_json::from_value(row).expect("a row of this task"))
+///     }
+///     fn canonical(&self, problem: &Problem) -> Result<String> {
+///         Ok(problem.question.to_string())
+///     }
+///     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+///         let user = format!("Say {}.", problem.question);
+///         Ok(Prompt { system: None, user, assistant_prefix: "<think>".into() })
+///     }
+///     fn score(&self, problem: &Problem, completion: &str) -> Score {
+///         self.score_answer(problem, completion)
+///     }
+///     fn score_answer(&self, problem: &Problem, answer: &str) -> Score {
+///         let right = problem.answer == answer.trim();
+///         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+///         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+///     }
+/// }
+///
+/// let task = Repeat(vec![LevelSpec { label: "one digit".into(), ood: false }]);
+/// let problem = task.generate(Level(0), Split::Train, &mut RootSeed(0).stream("repeat", &[]))?;
+/// assert!(task.score(&problem, " 7 ").is_correct());
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub trait Task: Send + Sync {
     /// The name under which rows of this task are filed, for example `countdown`.
     fn name(&self) -> &str;

@@ -84,6 +84,20 @@ impl Projection {
 }
 
 /// The shape of an adapter.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Adapter, LoraConfig, Model, ModelConfig};
+///
+/// let shape = ModelConfig::nano(16);
+/// let config = LoraConfig { rank: 2, alpha: 4.0, ..LoraConfig::default() };
+/// assert!(config.validate().is_empty());
+/// let mut model = Model::new(shape.clone(), &mut RootSeed(0).stream("init", &[]));
+/// let n_weights = model.weights().len();
+/// model.set_adapter(Some(Adapter::new(config, &shape, &mut RootSeed(0).stream("lora", &[]))));
+/// // What is trained is the adapter alone.
+/// assert!(model.params().len() < n_weights);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {

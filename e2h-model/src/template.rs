@@ -52,6 +52,15 @@ pub struct ChatTemplate {
 impl ChatTemplate {
     /// Compiles a template in Jinja.
     ///
+    /// ```
+    /// use e2h_model::{ChatTemplate, Message};
+    /// let source = "{% for m in messages %}<{{ m.role }}> {{ m.content }}\n{% endfor %}";
+    /// let template = ChatTemplate::new(source, "", "</s>")?;
+    /// let text = template.render_chat(&[Message::new("user", "Hello.")], false)?;
+    /// assert_eq!(text.trim(), "<user> Hello.");
+    /// # Ok::<(), e2h_model::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Tokenizer`] with the template's line when it does not parse.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self> {

@@ -51,6 +51,15 @@ pub struct TextCodec {
 impl TextCodec {
     /// A word-level tokenizer over `words`, which are separated by white space.
     ///
+    /// ```
+    /// use e2h_model::TextCodec;
+    /// let text = TextCodec::word_level(&["left".to_owned(), "right".to_owned()])?;
+    /// let ids = text.encode("left right left")?;
+    /// assert_eq!(ids.len(), 3);
+    /// assert_eq!(text.decode(&ids)?, "left right left");
+    /// # Ok::<(), e2h_model::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Tokenizer`] when the words do not make a tokenizer.
     pub fn word_level(words: &[String]) -> Result<Self> {

@@ -163,7 +163,7 @@ impl EvalReport {
 
 /// Evaluates `policy` on `problems`, one list a level.
 ///
-/// `progress` is called with the number of finished completions after each level.
+/// `progress` is called with the number of finished completions, about every 128 of them.
 ///
 /// # Errors
 /// When a problem is not of the task's form, or the policy fails.
@@ -193,13 +193,12 @@ pub fn evaluate_rows(
     let (mut levels, mut results) = (Vec::with_capacity(problems.len()), Vec::new());
     for rows in problems {
         let Some(first) = rows.first() else { continue };
-        let greedy = sample(policy, task, rows, &sampling.greedy(), config.seed, 1)?;
-        progress(rows.len());
+        let seed = config.seed;
+        let greedy = sample(policy, task, rows, &sampling.greedy(), seed, 1, &mut progress)?;
         let drawn = match config.n_samples {
             0 => vec![Vec::new(); rows.len()],
-            n => sample(policy, task, rows, sampling, config.seed, n)?,
+            n => sample(policy, task, rows, sampling, seed, n, &mut progress)?,
         };
-        progress(rows.len() * config.n_samples);
         let parts = rows.iter().zip(&greedy).zip(&drawn);
         let found = parts
             .filter_map(|((row, greedy), drawn)| Some((row, greedy.first()?, drawn)))
@@ -291,6 +290,7 @@ fn level_report(
     }
 }
 
+/// `n` completions of each row. They are drawn so many at a time that every core is busy and the progress is seen.
 fn sample(
     policy: &mut dyn Policy,
     task: &dyn Task,
@@ -298,12 +298,21 @@ fn sample(
     sampling: &Sampling,
     seed: u64,
     n: usize,
+    progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<Rollout>>> {
-    let asks = asks(rows, n, |index, sample| {
-        let level = u64::from(rows[index].level.0);
-        RootSeed(seed).stream("eval", &[level, index as u64, sample])
-    });
-    Ok(roll_out(policy, task, &asks, sampling)?.0)
+    /// Completions at a time.
+    const TOGETHER: usize = 128;
+    let at_a_time = TOGETHER.div_ceil(n.max(1));
+    let mut groups = Vec::with_capacity(rows.len());
+    for (chunk, rows) in rows.chunks(at_a_time).enumerate() {
+        let asks = asks(rows, n, |index, sample| {
+            let (level, index) = (u64::from(rows[index].level.0), chunk * at_a_time + index);
+            RootSeed(seed).stream("eval", &[level, index as u64, sample])
+        });
+        groups.extend(roll_out(policy, task, &asks, sampling)?.0);
+        progress(rows.len() * n);
+    }
+    Ok(groups)
 }
 
 /// `n` samples of each row; `stream` gets the row's place and the sample's number.

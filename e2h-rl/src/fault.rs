@@ -10,6 +10,7 @@
 //! | `mark:FILE` | the file is made; the run goes on |
 //! | `hold:FILE` | the file is made; the run goes on after a second |
 //! | `pause:FILE` | the file is made; the run waits for ever, to be killed |
+//! | `panic` | the program panics, as only a mistake of ours would make it |
 //! | `clock:SECONDS` | the wall clock jumps by so much from here on |
 //! | `oom`, `nan`, `unverifiable` | the place acts as if it had met this; `*N` for the first N times |
 //!
@@ -62,7 +63,7 @@ pub(crate) fn pass(place: &str, step: u64) {
             Action::Clock(seconds) => {
                 CLOCK_SHIFT_S.store(*seconds, Ordering::Relaxed);
             }
-            Action::Act(_) => {}
+            Action::Act(name) => assert!(name != "panic", "a panic on demand at {place}@{step}"),
         }
     }
 }

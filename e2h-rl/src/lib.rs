@@ -2,6 +2,23 @@
 //! optimisation, evaluation, and runs that can be stopped and taken up again.
 //!
 //! Tasks and curricula are met only as the traits of `e2h-core`; the command line wires them together.
+//!
+//! The program `examples/train_own.rs` trains on a task, a curriculum and a sampler of its own. The parts work alone too:
+//!
+//! ```
+//! use e2h_rl::{GrpoConfig, Reward, advantages, mcnemar, pass_at_k, wilson};
+//!
+//! // Two groups of rewards: the second has no variance and teaches nothing.
+//! let groups = [[1.0, 0.0, 0.0, 1.0], [1.0; 4]].map(|group| group.map(Reward::single).to_vec());
+//! let found = advantages(&groups, &GrpoConfig::default());
+//! assert!(found[0][0] > 0.0 && found[0][1] < 0.0 && found[1] == [0.0; 4]);
+//!
+//! // 61 of 100 right: the 95% interval, pass@4 of a problem solved in 2 of 8 samples, and whether 9 against 1 is chance.
+//! let [low, high] = wilson(61, 100);
+//! assert!(low > 0.5 && high < 0.71);
+//! assert!((pass_at_k(8, 2, 4) - 0.785_714).abs() < 1e-6);
+//! assert!(mcnemar(9, 1) < 0.05);
+//! ```
 
 mod advantage;
 pub mod checkpoint;

@@ -18,8 +18,12 @@ use crate::{Error, Result, fault};
 
 /// The record that an event file begins with.
 pub(crate) fn head() -> Vec<u8> {
+    head_at(now_s())
+}
+
+fn head_at(wall_s: f64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut event = wall_time();
+    let mut event = wall_time(wall_s);
     field(&mut event, 3, b"brain.Event:2");
     record(&mut bytes, &event);
     bytes
@@ -27,6 +31,10 @@ pub(crate) fn head() -> Vec<u8> {
 
 /// The record of one step.
 pub(crate) fn event(step: u64, metrics: &Map<String, Value>) -> Vec<u8> {
+    event_at(now_s(), step, metrics)
+}
+
+fn event_at(wall_s: f64, step: u64, metrics: &Map<String, Value>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut summary = Vec::new();
     for (tag, value) in metrics.iter().filter(|(key, _)| *key != "step") {
@@ -37,7 +45,7 @@ pub(crate) fn event(step: u64, metrics: &Map<String, Value>) -> Vec<u8> {
         entry.extend_from_slice(&(value as f32).to_le_bytes());
         field(&mut summary, 1, &entry);
     }
-    let mut event = wall_time();
+    let mut event = wall_time(wall_s);
     event.push(2 << 3);
     varint(&mut event, step);
     field(&mut event, 5, &summary);
@@ -93,11 +101,15 @@ fn step_of(data: &[u8]) -> Option<u64> {
     None
 }
 
+/// Seconds since 1970.
+fn now_s() -> f64 {
+    fault::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
+}
+
 /// Field 1 of an event: seconds since 1970.
-fn wall_time() -> Vec<u8> {
-    let now = fault::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
+fn wall_time(wall_s: f64) -> Vec<u8> {
     let mut event = vec![1 << 3 | 1];
-    event.extend_from_slice(&now.to_le_bytes());
+    event.extend_from_slice(&wall_s.to_le_bytes());
     event
 }
 
@@ -150,6 +162,28 @@ mod tests {
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+
+    /// What the package tensorboard 2.21 writes with its own `RecordWriter` for the events of the test below.
+    const BY_TENSORBOARD: &str = "\
+        1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c2c00000000\
+        000000f4aecc4509000000000000f83f10012a1f0a0e0a07656e74726f7079150000a03f0a0d0a067265776172\
+        64150000003f0914b0c22d000000000000003c418afb09000000000000f83f10ac022a1f0a0e0a07656e74726f\
+        7079150000003e0a0d0a0672657761726415000040c026b92d39";
+
+    #[test]
+    fn the_bytes_are_those_that_tensorboard_itself_writes() {
+        let metrics = |entropy: f64, reward: f64| {
+            let pairs = [("entropy", entropy), ("reward", reward)];
+            pairs.map(|(key, value)| (key.to_owned(), Value::from(value))).into_iter().collect()
+        };
+        let records = [
+            head_at(1.5),
+            event_at(1.5, 1, &metrics(1.25, 0.5)),
+            event_at(1.5, 300, &metrics(0.125, -3.0)),
+        ];
+        let hex: String = records.concat().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, BY_TENSORBOARD);
     }
 
     #[test]

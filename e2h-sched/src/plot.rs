@@ -24,7 +24,7 @@ const HEIGHT: f64 = 240.0;
 /// One line a level: a bar of `width` cells over the run, where a full cell is probability 1, and the expected count.
 ///
 /// ```text
-/// level 0 |█▇▅▃▂▁▁▁▁▁|   1628
+/// level 0 |█▇▅▃▂▁▁▁▁▁|   1628 prompts
 /// ```
 pub fn terminal(preview: &Preview, width: usize) -> String {
     let mut text = String::new();
@@ -33,7 +33,7 @@ pub fn terminal(preview: &Preview, width: usize) -> String {
         let cells: String = preview.columns(level, width.max(1)).into_iter().map(block).collect();
         let label = format!("{level:>digits$}", digits = last.len());
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "level {label} |{cells}| {count:>8.0}");
+        let _ = writeln!(text, "level {label} |{cells}| {count:>8.0} prompts");
     }
     text
 }
@@ -106,7 +106,7 @@ fn legend(out: &mut String, level: usize, colour: &str, label: &str, count: f64)
     let _ = writeln!(
         out,
         "<rect x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\" fill=\"{colour}\"/>\
-         <text x=\"{}\" y=\"{}\">{} ({count:.0})</text>",
+         <text x=\"{}\" y=\"{}\">{} ({count:.0} prompts)</text>",
         x + 18.0,
         y + 10.0,
         escape(label),
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_terminal_plot_is_one_line_a_level() {
-        let expected = "level 0 |██  |       40\nlevel 1 |  ██|       40\n";
+        let expected = "level 0 |██  |       40 prompts\nlevel 1 |  ██|       40 prompts\n";
         assert_eq!(terminal(&classic(), 4), expected);
     }
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(picture.matches("<path fill=").count(), 2);
         // The top band ends at probability 1, which is y = 10.
         assert!(picture.contains("L640.0,10.0L"), "{picture}");
-        assert!(picture.contains("a &lt; b (40)"));
+        assert!(picture.contains("a &lt; b (40 prompts)"));
         assert!(!picture.contains("NaN"));
     }
 

@@ -4,6 +4,14 @@ use e2h_core::Curriculum;
 use serde::{Deserialize, Serialize};
 
 /// The probabilities of a rule over a run, and what they add up to.
+///
+/// ```
+/// use e2h_sched::{Preview, ScheduleConfig};
+/// let rule = ScheduleConfig::default().build(4, 1600)?;
+/// let preview = Preview::new(rule.as_ref(), 1600, 8);
+/// assert!((preview.expected_counts.iter().sum::<f64>() - 12_800.0).abs() < 1e-6);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
     /// `probabilities[t][i]`: of level i at step t.

@@ -20,6 +20,20 @@ pub struct Replay {
 ///
 /// `log` holds (step, groups) in rising order of step. The outcomes are those of the run that was logged: the rule
 /// does not choose them, so this shows what it would ask for, not what would have come of it.
+///
+/// ```
+/// use e2h_core::{GroupOutcome, Level};
+/// use e2h_sched::{Kind, ScheduleConfig, replay};
+///
+/// let mut rule = ScheduleConfig::of(Kind::Sec).build(2, 10)?;
+/// let group = GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![1.0, 0.0], advantages: vec![1.0, -1.0], n_correct: 1,
+/// };
+/// let told = replay(rule.as_mut(), [(0, vec![group]), (1, Vec::new())]);
+/// // A level that teaches is drawn more often at the next step.
+/// assert!(told.probabilities[1][0] > told.probabilities[0][0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub fn replay(
     rule: &mut dyn Curriculum,
     log: impl IntoIterator<Item = (u64, Vec<GroupOutcome>)>,

@@ -194,6 +194,17 @@ fn watched(
 
 /// Trains a learner under each rule with seeds `0..n_seeds`, on all cores. Every rule meets the same learners.
 ///
+/// ```
+/// use e2h_sched::simulate::{Budget, LearnerConfig, compare};
+/// use e2h_sched::{Kind, ScheduleConfig};
+///
+/// let rules = [ScheduleConfig::of(Kind::Balanced), ScheduleConfig::of(Kind::Gaussian)];
+/// let budget = Budget { steps: 40, prompts: 8, group_size: 8 };
+/// let found = compare(&rules, &LearnerConfig::default(), budget, 2)?;
+/// assert_eq!((found.len(), found[0].runs.len()), (2, 2));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// Those of [`ScheduleConfig::build`] and [`run`].
 pub fn compare(

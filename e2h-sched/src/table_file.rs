@@ -16,6 +16,14 @@ use serde::Deserialize;
 
 /// The rows of the file at `path`.
 ///
+/// ```
+/// let path = std::env::temp_dir().join(format!("e2h-doc-table-{}.csv", std::process::id()));
+/// std::fs::write(&path, "easy,hard\n1,0\n0.5,0.5\n")?;
+/// assert_eq!(e2h_sched::read_table(&path)?, [[1.0, 0.0], [0.5, 0.5]]);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`File`](Error::File) when the file cannot be read, [`OutOfRange`](Error::OutOfRange) with the line at fault when it
 /// is not a table of numbers.

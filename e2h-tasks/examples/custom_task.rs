@@ -49,7 +49,7 @@ impl Task for Sums {
     }
 }
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     let level = |n: usize| LevelSpec { label: format!("{n} numbers"), ood: n == 5 };
     let task = Sums((2..=5).map(level).collect());
     let problem = task.generate(Level(1), Split::Train, &mut RootSeed(0).stream("sums", &[]))?;

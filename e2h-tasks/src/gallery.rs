@@ -29,6 +29,12 @@ const ROWS: [(&str, &str, &str, &[&str]); 3] = [
 
 /// Renders one sample of each level of each task, and one random play where the style is compact.
 ///
+/// ```
+/// let page = e2h_tasks::gallery::gallery(e2h_core::RootSeed(0))?;
+/// assert!(page.contains("## `countdown`"));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// What the tasks' generators return.
 pub fn gallery(seed: RootSeed) -> Result<String, Error> {

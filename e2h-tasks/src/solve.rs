@@ -43,6 +43,17 @@ impl Solved {
 }
 
 /// Solves rows of one task; keeps what it learnt of sets of numbers for the next row.
+///
+/// ```
+/// use e2h_tasks::registry::TaskConfig;
+/// use e2h_tasks::solve::RowSolver;
+///
+/// let mut solver = RowSolver::new(TaskConfig::named("countdown")?).expect("valid").expect("solvable");
+/// let row = r#"{"task":"countdown","level":2,"question":[3,3,7,7],"answer":24}"#;
+/// let solved = solver.solve(&serde_json::from_str(row).expect("a row"))?;
+/// assert_eq!((solved.outcome, solved.n_steps), ("solved", Some(3)));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum RowSolver {
     /// Of Countdown.

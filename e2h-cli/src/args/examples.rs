@@ -15,17 +15,17 @@ Exit codes: 0 fine, 1 the run failed, 2 wrong usage or configuration, 130 interr
 /// Below `e2h train --help`.
 pub(super) const TRAIN: &str = "\
 Examples:
-  e2h train                                          Countdown, gaussian schedule, seed 0
+  e2h train                                          Countdown, gaussian schedule, seed 1
   e2h train --task blocksworld --schedule balanced   another task, without a curriculum
   e2h train -c mine.toml --set train.lr=5e-5         a file, and one value on top of it
-  e2h train --resume runs/countdown-gaussian-0       go on with a run that was stopped
+  e2h train --resume runs/countdown-gaussian-1       go on with a run that was stopped
   e2h train --ui plain                               lines, even on a terminal";
 
 /// Below `e2h eval --help`.
 pub(super) const EVAL: &str = "\
 Examples:
   e2h eval                                   the base that every run starts from
-  e2h eval runs/countdown-gaussian-0         the newest checkpoint of a run
+  e2h eval runs/countdown-gaussian-1         the newest checkpoint of a run
   e2h eval runs/a --samples 8 --problems 200  pass@k on 200 problems a level
   e2h eval runs/a --json                     for a script
   e2h eval models/chat --task gsm8k --rows test.jsonl --problems 20   rows of a file";
@@ -33,7 +33,7 @@ Examples:
 /// Below `e2h sample --help`.
 pub(super) const SAMPLE: &str = "\
 Examples:
-  e2h sample runs/countdown-gaussian-0 --level 2     three greedy completions
+  e2h sample runs/countdown-gaussian-1 --level 2     three greedy completions
   e2h sample --task blocksworld -n 5 --temperature 1  five draws of the base
   e2h sample -m models/chat Hello!                   one answer, shown while it grows
   e2h sample -m models/chat --chat                   a conversation";
@@ -47,7 +47,7 @@ Examples:
 /// Below `e2h report --help`.
 pub(super) const REPORT: &str = "\
 Examples:
-  e2h report runs/countdown-gaussian-0       writes report.html into the run's folder
+  e2h report runs/countdown-gaussian-1       writes report.html into the run's folder
   e2h report runs/a runs/b -o compare.html   runs of one setting and several seeds become one line with a band
   e2h report runs/a --watch                  a page that follows a run, on this machine only
   e2h report runs/a --svg plots              each plot as a file of its own";

@@ -9,7 +9,7 @@ use e2h_rl::{evaluate, held_out, train_on_play};
 use crate::args::BaseArgs;
 use crate::commands::tasks::first_problem;
 use crate::hints::{Failure, Outcome};
-use crate::progress::{bar, clock, out, say};
+use crate::progress::{Pieces, Work, clock, out, say};
 use crate::table;
 
 /// Runs the command.
@@ -37,20 +37,19 @@ pub(crate) fn run(args: &BaseArgs) -> Outcome {
         task.name()
     ));
     let mut policy = LanguageModel::new(model, text).map_err(Failure::run)?;
-    let bar = bar(sft.steps, false);
+    let mut work = Work::with_own_lines(sft.steps, Pieces::Of("steps"));
     let every = (sft.steps / 10).max(1);
     let mut mean = 0.0;
     let trained = train_on_play(&mut policy, task.as_ref(), sft, seed, |step, loss| {
         mean += loss / every as f64;
-        bar.set_position(step + 1);
+        work.set(step + 1);
         if (step + 1).is_multiple_of(every) {
-            bar.suspend(|| {
-                say(&format!("step {:>5}/{}  loss {mean:.4} nat a token", step + 1, sft.steps));
-            });
+            let (step, left) = (step + 1, work.left());
+            work.say(&format!("step {step:>5}/{}  loss {mean:.4} nat a token{left}", sft.steps));
             mean = 0.0;
         }
     });
-    bar.finish_and_clear();
+    drop(work);
     trained.map_err(Failure::run)?;
     policy.save(&args.out, WeightFormat::F16).map_err(Failure::run)?;
     write_atomic(&args.out.join("base.toml"), resolved.text.as_bytes()).map_err(Failure::run)?;
@@ -59,7 +58,12 @@ pub(crate) fn run(args: &BaseArgs) -> Outcome {
     let mut saved = LanguageModel::load(args.out.as_path()).map_err(Failure::run)?;
     let problems = held_out(task.as_ref(), &config.eval).map_err(Failure::run)?;
     let sampling = &config.train.sampling;
-    let report = evaluate(&mut saved, task.as_ref(), &problems, sampling, &config.eval, |_| {});
+    let total = problems.iter().map(Vec::len).sum::<usize>() * (1 + config.eval.n_samples);
+    let mut work = Work::new(total as u64, Pieces::Of("completions evaluated"));
+    let report = evaluate(&mut saved, task.as_ref(), &problems, sampling, &config.eval, |n| {
+        work.add(n as u64);
+    });
+    drop(work);
     out(&table::one(&report.map_err(Failure::run)?));
     say(&format!(
         "done in {}; train from it with `e2h train --model {}`",

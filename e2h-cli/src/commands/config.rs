@@ -3,12 +3,12 @@
 use crate::args::{ConfigCommand, ConfigCommandArgs};
 use crate::hints::Outcome;
 use crate::presets::PRESETS;
-use crate::progress::{out, say};
+use crate::progress::{out, page, say};
 
 /// Runs the command.
 pub(crate) fn run(args: &ConfigCommandArgs) -> Outcome {
     match &args.command {
-        ConfigCommand::Show(args) => out(&args.resolve()?.show()),
+        ConfigCommand::Show(args) => page(&args.resolve()?.show()),
         ConfigCommand::Check(args) => {
             args.resolve()?;
             say("the configuration is valid");

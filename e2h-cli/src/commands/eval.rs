@@ -16,7 +16,7 @@ use crate::hints::{Failure, Outcome};
 use crate::policy::{self, Placed, Which};
 use crate::presets::PRESETS;
 use crate::problems::held_out;
-use crate::progress::{bar, out, say};
+use crate::progress::{Pieces, Work, out, say};
 use crate::table;
 
 /// Runs the command.
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &EvalArgs) -> Outcome {
         if !args.json {
             say(&format!("{base} on {}, {place}", task.name()));
         }
-        let (report, rows) = measure(&mut policy, task.as_ref(), problems, config, args.json)?;
+        let (report, rows) = measure(&mut policy, task.as_ref(), problems, config)?;
         if !args.json {
             let title = if tasks.len() > 1 { format!("{}\n", task.name()) } else { String::new() };
             out(&(title + &table::one(&report)));
@@ -126,16 +126,14 @@ fn measure(
     task: &dyn Task,
     problems: &[Vec<e2h_core::Problem>],
     config: &Config,
-    quiet: bool,
 ) -> Outcome<(EvalReport, Vec<ProblemResult>)> {
     let samples = 1 + config.eval.n_samples;
     let total: usize = problems.iter().map(|rows| rows.len() * samples).sum();
-    let bar = bar(total as u64, quiet);
+    let mut work = Work::new(total as u64, Pieces::Of("completions"));
     let sampling = &config.train.sampling;
     let found = evaluate_rows(policy, task, problems, sampling, &config.eval, |n| {
-        bar.inc(n as u64);
+        work.add(n as u64);
     });
-    bar.finish_and_clear();
     found.map_err(Failure::run)
 }
 

@@ -4,15 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::args::InspectArgs;
 use crate::hints::{Failure, Outcome};
-use crate::progress::{out, say};
+use crate::progress::{out, page, say};
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Outcome {
@@ -183,28 +182,6 @@ fn show(sample: &Value) -> String {
 
 fn indent(text: &str) -> String {
     text.trim().replace('\n', "\n  ")
-}
-
-/// Shows `text` page by page on a terminal, at once elsewhere.
-fn page(text: &str) {
-    if !std::io::stdout().is_terminal() {
-        out(text);
-        return;
-    }
-    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less -FRX".to_owned());
-    let mut words = pager.split_whitespace();
-    let child = words
-        .next()
-        .and_then(|program| Command::new(program).args(words).stdin(Stdio::piped()).spawn().ok());
-    let Some(mut child) = child else {
-        out(text);
-        return;
-    };
-    if let Some(mut pipe) = child.stdin.take() {
-        // Leaving the pager early closes the pipe; that is no failure.
-        let _ = pipe.write_all(text.as_bytes());
-    }
-    let _ = child.wait();
 }
 
 #[cfg(test)]

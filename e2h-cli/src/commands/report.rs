@@ -29,7 +29,10 @@ pub(crate) fn run(args: &ReportArgs) -> Outcome {
         (None, _) => FILE.into(),
     };
     let page = html(&runs);
-    write_atomic(&out, page.as_bytes()).map_err(Failure::run)?;
+    write_atomic(&out, page.as_bytes()).map_err(|error| {
+        Failure::from(anyhow::Error::new(error))
+            .hint("--out names a file in a folder that is there and can be written to")
+    })?;
     say(&format!("wrote {}", out.display()));
     if let Some(folder) = &args.svg {
         std::fs::create_dir_all(folder).map_err(|error| {

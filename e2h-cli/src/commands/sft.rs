@@ -14,7 +14,7 @@ use crate::commands::train::with_fresh_adapter;
 use crate::config::ConfigArgs;
 use crate::hints::{Failure, Outcome};
 use crate::policy::{self, Placed};
-use crate::progress::{bar, clock, say};
+use crate::progress::{Pieces, Work, clock, say};
 
 /// `e2h sft`
 #[derive(Debug, clap::Args)]
@@ -81,20 +81,20 @@ pub(crate) fn run(args: &SftArgs) -> Outcome {
         config.model.base,
         pairs.len()
     ));
-    let (every, bar) = ((steps / 20).max(1), bar(steps, false));
+    let every = (steps / 20).max(1);
+    let mut work = Work::with_own_lines(steps, Pieces::Of("steps"));
     let mut mean = 0.0;
     let mut since = 0.0;
     let trained = finetune(&mut policy, &pairs, &settings, RootSeed(config.seed), |step, loss| {
         (mean, since) = (mean + loss, since + 1.0);
-        bar.inc(1);
+        work.set(step + 1);
         if (step + 1) % every == 0 || step + 1 == steps {
-            bar.suspend(|| {
-                say(&format!("step {}/{steps}  loss {:.4} nat a token", step + 1, mean / since));
-            });
+            let (step, loss, left) = (step + 1, mean / since, work.left());
+            work.say(&format!("step {step}/{steps}  loss {loss:.4} nat a token{left}"));
             (mean, since) = (0.0, 0.0);
         }
     });
-    bar.finish_and_clear();
+    drop(work);
     trained.map_err(Failure::run)?;
     policy.save(&args.out, args.format.into()).map_err(Failure::run)?;
     say(&format!(

@@ -19,7 +19,7 @@ pub(crate) use stats::StatsArgs;
 
 use crate::args::{ScoreArgs, SplitArg, TasksArgs, TasksCommand};
 use crate::hints::{Failure, Outcome};
-use crate::progress::{out, say};
+use crate::progress::{Counted, Pieces, Work, out, page, say};
 
 /// Runs the command.
 pub(crate) fn run(args: &TasksArgs) -> Outcome {
@@ -124,6 +124,7 @@ fn generate(
         Some(level) => vec![Level(level)],
         None => (0..task.levels().len()).map(Level::at).collect(),
     };
+    let mut work = Work::beside_data(n * levels.len() as u64, Pieces::Of("problems"));
     for level in levels {
         for index in 0..n {
             let label = format!("gen/{}/{}", task.name(), split.name());
@@ -133,26 +134,29 @@ fn generate(
             })?;
             problem.id = format!("{}/{}/{}/{index}", task.name(), split.name(), level.0);
             out(&serde_json::to_string(&problem).unwrap_or_default());
+            work.add(1);
         }
     }
     Ok(())
 }
 
 fn show(task: &dyn Task, seed: RootSeed) -> Outcome {
+    let mut text = String::new();
     for (level, spec) in task.levels().iter().enumerate() {
         let mut rng = seed.stream("show", &[level as u64]);
         let problem =
             task.generate(Level::at(level), Split::Train, &mut rng).map_err(Failure::run)?;
         let prompt = task.prompt(&problem).map_err(Failure::run)?;
         let solution = problem.solution.as_ref().and_then(Value::as_str).unwrap_or("unknown");
-        out(&format!(
-            "level {level}: {}\n  prompt:   {}\n            {}\n  solution: {}\n",
+        text += &format!(
+            "level {level}: {}\n  prompt:   {}\n            {}\n  solution: {}\n\n",
             spec.label,
             prompt.user.replace('\n', "\n            "),
             prompt.assistant_prefix.replace('\n', "\n            "),
             solution.replace('\n', "\n            "),
-        ));
+        );
     }
+    page(&text);
     Ok(())
 }
 
@@ -187,7 +191,9 @@ fn score(args: &ScoreArgs) -> Outcome {
                     Failure::usage(format!("cannot read {name}: {error}"))
                         .hint("give a JSONL file, or pipe the rows in")
                 })?;
-                let input = BufReader::with_capacity(1 << 20, file);
+                let bytes = file.metadata().map_or(0, |meta| meta.len());
+                let mut work = Work::beside_data(bytes, Pieces::Bytes);
+                let input = Counted::new(BufReader::with_capacity(1 << 20, file), &mut work);
                 score_stream(&scorer, options, input, &mut stdout, on_bad)
             }
             None => {

@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigArgs, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::layers::Resolved;
 use crate::policy::{self, Placed};
-use crate::problems::Problems;
+use crate::problems::{Problems, in_words};
 use crate::progress::{clock, out, say};
 use crate::table;
 use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
@@ -56,7 +56,10 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let stop = stop_flag(quiet)?;
     let mut trainer = problems.trainer(&config, task.as_ref(), policy)?;
     let steps = config.train.steps;
-    let about = about(&config, task.as_ref(), &folder);
+    let mut about = about(&config, task.as_ref(), &folder);
+    if ui == UiArg::Tui {
+        about.questions = questions(&problems.pools);
+    }
     let mut progress = Watcher::new(ui, about, steps, Arc::clone(&stop));
     let run = Run {
         folder: &folder,
@@ -322,7 +325,17 @@ fn about(config: &Config, task: &dyn Task, folder: &RunFolder) -> About {
             folder.path().display()
         ),
         levels: task.levels().iter().map(level).collect(),
+        questions: Vec::new(),
     }
+}
+
+/// What each problem asks, in a line that is not too long.
+fn questions(pools: &[Vec<Problem>]) -> Vec<Vec<String>> {
+    const MAX_CHARS: usize = 240;
+    let line = |problem: &Problem| -> String {
+        in_words(&problem.question, &problem.answer).chars().take(MAX_CHARS).collect()
+    };
+    pools.iter().map(|pool| pool.iter().map(line).collect()).collect()
 }
 
 /// The contents of `summary.json`.

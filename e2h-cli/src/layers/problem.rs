@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use crate::hints::Failure;
+use crate::hints::{Failure, did_you_mean};
 
 /// The layer that gave a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +98,12 @@ pub(crate) enum What {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Origin::File(path, line) => write!(f, "{}:{line}: ", path.display())?,
-            origin => write!(f, "{origin}: ")?,
+        match (&self.origin, &self.what) {
+            // A preset that is not there names itself, and a file that cannot be read has no line.
+            (Origin::Preset(_), What::UnknownPreset { .. }) => {}
+            (Origin::File(path, _), What::Unreadable { .. }) => write!(f, "{}: ", path.display())?,
+            (Origin::File(path, line), _) => write!(f, "{}:{line}: ", path.display())?,
+            (origin, _) => write!(f, "{origin}: ")?,
         }
         let key = &self.key;
         match &self.what {
@@ -116,9 +119,7 @@ impl fmt::Display for Problem {
             What::BadValue { message } => write!(f, "`{key}`: {message}"),
             What::Syntax { message } => write!(f, "not valid TOML: {message}"),
             What::Unreadable { message } => write!(f, "cannot read: {message}"),
-            What::UnknownPreset { name, known } => {
-                write!(f, "no preset `{name}`, there are {}", known.join(", "))
-            }
+            What::UnknownPreset { name, .. } => write!(f, "there is no preset `{name}`"),
             What::Cycle { chain } => write!(f, "inherits itself: {}", chain.join(" -> ")),
             What::NoValue => write!(f, "`{key}` has no value, write KEY=VALUE"),
         }
@@ -156,7 +157,7 @@ impl From<Problems> for Failure {
                 .into_iter()
                 .flatten()
                 .fold(Self::usage(only).context("configuration"), Self::detail)
-                .hint(HINT),
+                .hint(way_out(only).unwrap_or_else(|| HINT.to_owned())),
             all => all
                 .iter()
                 .fold(
@@ -168,6 +169,26 @@ impl From<Problems> for Failure {
                 )
                 .hint(HINT),
         }
+    }
+}
+
+/// What was meant, where a name is near one that is known, or where the names are listed.
+fn way_out(problem: &Problem) -> Option<String> {
+    match &problem.what {
+        What::UnknownPreset { name, known } => {
+            let near = did_you_mean(name, known.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+            Some(format!("{near}`e2h config list` shows the presets"))
+        }
+        What::BadValue { message } => {
+            // serde's own words: unknown variant `x`, expected one of `a`, `b`
+            let (typed, known) =
+                message.split_once("unknown variant ")?.1.split_once(", expected ")?;
+            let known = known.split('`').skip(1).step_by(2);
+            let near = did_you_mean(typed.trim_matches('`'), known)?;
+            Some(format!("did you mean `{near}`?"))
+        }
+        _ => None,
     }
 }
 

@@ -73,7 +73,7 @@ impl Node {
     }
 
     /// The allowed key most like the unknown `path`: first among its siblings, then a key of the same name
-    /// elsewhere, then the most similar of all.
+    /// elsewhere, of a similar name elsewhere, and the most similar of all.
     pub(super) fn nearest(&self, path: &[String]) -> Option<String> {
         let known = (1..=path.len()).take_while(|&n| self.at(&path[..n]).is_some()).count();
         let (prefix, rest) = path.split_at(known);
@@ -91,6 +91,13 @@ impl Node {
         match same_name {
             Some(leaf) => Some(leaf.join(".")),
             None => {
+                let last = path.last().map_or("", String::as_str);
+                let near = did_you_mean(last, all.iter().filter_map(|leaf| leaf.0.last().copied()));
+                if let Some(leaf) =
+                    near.and_then(|near| all.iter().find(|leaf| leaf.ends_with(near)))
+                {
+                    return Some(leaf.join("."));
+                }
                 let all: Vec<String> = all.iter().map(|leaf| leaf.join(".")).collect();
                 did_you_mean(&path.join("."), all.iter().map(String::as_str)).map(str::to_owned)
             }

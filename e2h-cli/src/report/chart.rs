@@ -1,7 +1,7 @@
 //! A plot over steps: inline SVG, its legend, and the table behind it.
 //!
 //! Lines show the mean over a few steps faintly and a smoothed trend boldly; stacked areas add their series up.
-//! The table holds exactly the plotted values, and the page's script reads them there when the pointer moves.
+//! The table holds the values as measured, and the page's script reads them there when the pointer moves.
 //!
 //! # Invariants
 //! - At most [`MAX_ROWS`] points a series, so a page does not grow with the length of a run.
@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 
 use super::data::Point;
-use super::format::{Unit, escape};
+use super::format::{Unit, escape, slug};
 use super::frame::{Frame, path, shorten, smooth, spread};
 
 /// Points of a series at most.
@@ -40,9 +40,14 @@ pub(super) struct Series {
     style: usize,
     values: Vec<Option<f64>>,
     trend: Option<Vec<Option<f64>>>,
-    /// The least and greatest of the runs that the series is the mean of.
-    band: Option<Vec<Option<(f64, f64)>>>,
+    /// The least and greatest of the runs that the series is the mean of, smoothed like the trend.
+    band: Option<Band>,
+    /// The same of the values as measured.
+    span: Option<Band>,
 }
+
+/// A lower and an upper edge at each point.
+type Band = Vec<Option<(f64, f64)>>;
 
 /// The name, the style and the values of a series.
 pub(super) type Raw = (String, usize, Vec<Point>);
@@ -82,7 +87,8 @@ impl Chart {
             }
             let values = sums.iter().map(|(sum, n)| (*n > 0.0).then(|| sum / n)).collect();
             let trend = (rows.len() >= MIN_SMOOTHED).then(|| smooth(&sums));
-            series.push(Series { name: name.clone(), style: *style, values, trend, band: None });
+            let (name, style) = (name.clone(), *style);
+            series.push(Series { name, style, values, trend, band: None, span: None });
         }
         let span = |row: u64| (first + row * width, (first + row * width + width - 1).min(last));
         Self {
@@ -119,13 +125,16 @@ impl Chart {
                 continue;
             }
             let shown = over(&|one| one.trend.as_ref().unwrap_or(&one.values));
+            let measured = over(&|one| &one.values);
             let is_smoothed = inside.iter().any(|one| one.trend.is_some());
+            let several = inside.len() > 1;
             series.push(Series {
                 name: name.clone(),
                 style,
-                values: over(&|one| &one.values).iter().map(mean).collect(),
+                values: measured.iter().map(mean).collect(),
                 trend: is_smoothed.then(|| shown.iter().map(mean).collect()),
-                band: (inside.len() > 1).then(|| shown.iter().map(range).collect()),
+                band: several.then(|| shown.iter().map(range).collect()),
+                span: several.then(|| measured.iter().map(range).collect()),
             });
         }
         self.series = series;
@@ -158,7 +167,7 @@ impl Chart {
             escape(self.unit.name()),
             escape(&self.caption()),
         );
-        page += &self.svg(&frame);
+        page += &format!("<div class=\"plot\">{}</div>\n", self.svg(&frame).trim_end());
         page += &self.table(&frame);
         page + "</figure>\n"
     }
@@ -172,6 +181,10 @@ impl Chart {
         }
         if self.is_smoothed() {
             text += " Faint: as measured; bold: smoothed.";
+            let (low, high) = Frame::new(self).values;
+            if self.measured().any(|value| value < low || value > high) {
+                text += " Single peaks leave the picture; the table has them.";
+            }
         }
         if self.series.iter().any(|series| series.band.is_some()) {
             text += " Bands: from the lowest seed to the highest.";
@@ -179,8 +192,27 @@ impl Chart {
         text
     }
 
-    fn is_smoothed(&self) -> bool {
+    /// The name of the area that faint lines stay in; titles are unique on a page.
+    fn clip_id(&self) -> String {
+        format!("in-{}", slug(&self.title))
+    }
+
+    /// True where a trend is drawn over the values as measured.
+    pub(super) fn is_smoothed(&self) -> bool {
         !self.stacked && self.series.iter().any(|series| series.trend.is_some())
+    }
+
+    /// All values as measured.
+    pub(super) fn measured(&self) -> impl Iterator<Item = f64> + '_ {
+        self.series.iter().flat_map(|series| series.values.iter().copied().flatten())
+    }
+
+    /// The values of all trends, and the edges of the bands around them.
+    pub(super) fn trends(&self) -> impl Iterator<Item = f64> + '_ {
+        self.series.iter().flat_map(|series| {
+            let band = series.band.iter().flatten().flatten().flat_map(|(low, high)| [*low, *high]);
+            series.trend.iter().flatten().copied().flatten().chain(band)
+        })
     }
 
     /// The series' lower and upper edges at each point; a line has its value as both.
@@ -210,6 +242,13 @@ impl Chart {
              data-right=\"{right}\">\n<title>{}</title>\n<desc>{}</desc>\n",
             escape(&self.title),
             escape(&self.summary()),
+        );
+        let _ = writeln!(
+            svg,
+            "<clipPath id=\"{}\"><rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\"/></clipPath>",
+            self.clip_id(),
+            right - left,
+            bottom - top
         );
         svg += &frame.axes(self.unit);
         for series in &self.series {
@@ -278,7 +317,9 @@ impl Chart {
         };
         match &series.trend {
             Some(trend) => format!(
-                "<path class=\"raw {class}\" d=\"{}\"/>\n<path class=\"series {class}\" d=\"{}\"/>\n",
+                "<path class=\"raw {class}\" clip-path=\"url(#{})\" d=\"{}\"/>\n\
+                 <path class=\"series {class}\" d=\"{}\"/>\n",
+                self.clip_id(),
                 line(&series.values),
                 line(trend)
             ),
@@ -359,11 +400,11 @@ impl Chart {
             let _ = write!(html, "<tr data-x=\"{:.1}\"><td>{steps}", frame.x(*row));
             for series in &self.series {
                 let value = series.values[i].map_or("–".to_owned(), |v| self.unit.show(v));
-                let band = series.band.as_ref().and_then(|band| band[i]);
-                let band = band.map_or(String::new(), |(low, high)| {
+                let span = series.span.as_ref().and_then(|span| span[i]);
+                let span = span.map_or(String::new(), |(low, high)| {
                     format!(" ({} to {})", self.unit.show(low), self.unit.show(high))
                 });
-                let _ = write!(html, "<td>{value}{band}");
+                let _ = write!(html, "<td>{value}{span}");
             }
             html.push('\n');
         }

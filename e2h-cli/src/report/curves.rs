@@ -12,12 +12,13 @@ use super::format::{Unit, duration, escape, percent};
 use super::seeds::groups;
 
 /// Metrics that have one number a step, with their titles.
-const HEALTH: [(&str, &str, Unit); 7] = [
+const HEALTH: [(&str, &str, Unit); 8] = [
     ("reward", "Reward", Unit::One),
     ("entropy", "Entropy", Unit::Of("nat a token")),
     ("frac_reward_zero_std", "Groups without signal", Unit::Share),
     ("completions/mean_length", "Completion length", Unit::Of("tokens")),
     ("rollout/bad_format_frac", "Broken format", Unit::Share),
+    ("clip_ratio/region_mean", "Clipped tokens", Unit::Share),
     ("loss", "Loss", Unit::One),
     ("grad_norm", "Gradient norm", Unit::One),
 ];
@@ -68,16 +69,26 @@ pub(super) fn learning(runs: &[RunData], names: &[String]) -> String {
     section("Learning", &plots)
 }
 
-/// Reward, entropy and the like.
+/// Reward, entropy and the like. A number that is 0 at every step is named and not drawn.
 pub(super) fn health(runs: &[RunData], names: &[String]) -> String {
     let mut plots = String::new();
+    let mut zero = Vec::new();
     for (key, title, unit) in HEALTH {
+        let raw = by_run(runs, names, |run| run.series(key));
+        let mut points = raw.iter().flat_map(|(_, _, points)| points).peekable();
+        if points.peek().is_some() && points.all(|point| point.value == 0.0) {
+            zero.push(title.to_lowercase());
+            continue;
+        }
         let metric = METRICS.iter().find(|metric| metric.key == key);
         let note = metric.map_or(String::new(), |metric| {
             format!("{}. Healthy: {}.", capital(metric.formula), metric.healthy)
         });
-        let chart = Chart::new(title, unit, &note, by_run(runs, names, |run| run.series(key)));
+        let chart = Chart::new(title, unit, &note, raw);
         plots += &if runs.len() > 1 { chart.grouped(&groups(runs, names)) } else { chart }.html();
+    }
+    if !zero.is_empty() {
+        plots += &format!("<p class=\"sub wide\">0 at every step: {}.</p>\n", zero.join(", "));
     }
     section("Health", &plots)
 }

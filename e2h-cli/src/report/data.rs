@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use e2h_core::{Error, Result};
+use e2h_rl::ProblemResult;
 use serde_json::Value;
 
 /// The files of one run.
@@ -24,11 +25,18 @@ pub(crate) struct RunData {
     pub(crate) metrics: Vec<Value>,
     /// The lines of `eval.jsonl`, in the order of their steps.
     pub(super) evals: Vec<Eval>,
+    /// What became of each held-out problem before the first step.
+    pub(super) rows_before: Option<StepRows>,
+    /// What became of each held-out problem in the newest evaluation after a step.
+    pub(super) rows_after: Option<StepRows>,
     /// The lines of `samples.jsonl`.
     pub(super) samples: Vec<Value>,
     /// `summary.json`, once the run is finished.
     pub(super) summary: Option<Value>,
 }
+
+/// Finished steps, and the held-out problems of an evaluation.
+pub(super) type StepRows = (u64, Vec<ProblemResult>);
 
 /// One evaluation on held-out problems.
 #[derive(Clone, Debug)]
@@ -88,6 +96,9 @@ impl RunData {
         let mut evals: Vec<Eval> =
             lines(&folder.join("eval.jsonl"))?.iter().filter_map(Eval::parse).collect();
         evals.sort_by_key(|eval| eval.step);
+        let rows = |eval: Option<&Eval>| eval.and_then(|eval| step_rows(folder, eval.step));
+        let rows_before = rows(evals.first().filter(|eval| eval.step == 0));
+        let rows_after = rows(evals.last().filter(|eval| eval.step > 0));
         let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
         let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned();
         Ok(Self {
@@ -95,6 +106,8 @@ impl RunData {
             config: String::from_utf8_lossy(&config).into_owned(),
             metrics: lines(&folder.join("metrics.jsonl"))?,
             evals,
+            rows_before,
+            rows_after,
             samples: lines(&folder.join("samples.jsonl"))?,
             summary,
         })
@@ -219,6 +232,13 @@ impl LevelEval {
             interval: [bound(0), bound(1)],
         })
     }
+}
+
+/// The problems of the evaluation after `step` steps; `None` where the run does not have them.
+fn step_rows(folder: &Path, step: u64) -> Option<StepRows> {
+    let path = folder.join("eval").join(format!("step-{step}.jsonl"));
+    let rows = e2h_core::read_jsonl(&path).ok()?;
+    Some((step, rows))
 }
 
 /// The file's bytes; `None` when there is no such file.

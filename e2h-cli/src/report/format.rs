@@ -18,6 +18,12 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// Lower-case letters and digits, with a `-` for the rest.
+pub(super) fn slug(title: &str) -> String {
+    let parts = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}
+
 /// What the numbers of a plot are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {

@@ -85,17 +85,21 @@ impl Frame {
     }
 }
 
-/// The lowest and highest value that a plot shows.
+/// The lowest and highest value that a plot shows: of smoothed lines all of the trends, and all but the outermost
+/// fiftieth of the values as measured.
 fn range(chart: &Chart) -> (f64, f64) {
     let edges = chart.edges();
-    let values = || edges.iter().flatten().flatten().flat_map(|(low, high)| [*low, *high]);
+    let mut values: Vec<f64> = match chart.is_smoothed() {
+        true => chart.trends().chain(inner(chart.measured().collect())).collect(),
+        false => edges.iter().flatten().flatten().flat_map(|(low, high)| [*low, *high]).collect(),
+    };
+    values.push(0.0);
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if chart.unit == Unit::Share {
-        let high = values().fold(0.0, f64::max);
         let tops = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8];
         return (0.0, tops.into_iter().find(|top| high <= *top).unwrap_or(1.0));
     }
-    let low = values().fold(f64::INFINITY, f64::min).min(0.0);
-    let high = values().fold(f64::NEG_INFINITY, f64::max).max(0.0);
     let room = if chart.stacked { 0.0 } else { 0.05 * (high - low) };
     match high - low {
         span if span.is_finite() && span > 0.0 => {
@@ -103,6 +107,14 @@ fn range(chart: &Chart) -> (f64, f64) {
         }
         _ => (0.0, 1.0),
     }
+}
+
+/// The values without the fiftieth at each end.
+fn inner(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let cut = values.len() / 50;
+    values.truncate(values.len() - cut);
+    values.split_off(cut)
 }
 
 /// Means under a Gaussian window whose deviation is a fortieth of the run; none before the first value, after

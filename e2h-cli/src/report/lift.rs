@@ -62,10 +62,7 @@ pub(super) fn levels(runs: &[RunData]) -> Vec<usize> {
 pub(super) fn level_name(runs: &[RunData], level: usize) -> String {
     let names = runs.iter().map(|run| run.level_name(level));
     let longest = names.max_by_key(String::len).unwrap_or_default();
-    let is_ood = |run: &RunData| {
-        run.evals.iter().flat_map(|eval| &eval.levels).any(|l| l.level == level && l.ood)
-    };
-    if runs.iter().any(is_ood) { format!("{longest} (unseen)") } else { longest }
+    if is_unseen(runs, level) { format!("{longest} (unseen)") } else { longest }
 }
 
 /// The mean over train levels in large type: `12.0 % → 58.5 %`.
@@ -89,19 +86,35 @@ pub(super) fn headline(run: &RunData) -> String {
     )
 }
 
-/// The plot and the table of all runs.
+/// The plot and the tables of all runs.
 pub(super) fn section(runs: &[RunData], names: &[String]) -> String {
     let levels = levels(runs);
     if levels.is_empty() {
         return String::new();
     }
-    format!(
+    let (unseen, trained): (Vec<usize>, Vec<usize>) =
+        levels.iter().partition(|level| is_unseen(runs, **level));
+    let mut html = format!(
         "<section><h2>Before and after</h2>\n\
          <p>Held-out problems, greedy decoding. Hollow: before training. Filled: after. \
-         Bars: 95% Wilson intervals.</p>\n<div class=\"lift\">\n{}{}</div></section>\n",
+         Bars: 95% intervals.</p>\n<div class=\"lift\">\n{}{}</div></section>\n",
         plot(runs, names, &levels),
-        table(runs, names, &levels)
-    )
+        table(runs, names, &trained, true)
+    );
+    if !unseen.is_empty() {
+        html += &format!(
+            "<section><h2>Unseen levels</h2>\n<p>Levels that training never drew (out of distribution): what \
+             was learned, on problems harder than any practised.</p>\n{}</section>\n",
+            table(runs, names, &unseen, false)
+        );
+    }
+    html
+}
+
+/// True for a level that is out of the training distribution.
+fn is_unseen(runs: &[RunData], level: usize) -> bool {
+    let evals = runs.iter().flat_map(|run| &run.evals);
+    evals.flat_map(|eval| &eval.levels).any(|entry| entry.level == level && entry.ood)
 }
 
 /// One line a level and run, from the hollow circle to the filled one.
@@ -113,7 +126,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
     let (width, height) = (700.0, bottom + 40.0);
     let x = |share: f64| left + share.clamp(0.0, 1.0) * (right - left);
     let mut svg = format!(
-        "<figure class=\"dumbbell\"><svg viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
+        "<figure class=\"dumbbell\"><div class=\"plot\"><svg viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
          <title>Accuracy before and after training, by level</title>\n"
     );
     for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
@@ -134,7 +147,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
     );
     let styles = styles(runs);
     let mut y = top;
-    for (i, level) in levels.iter().enumerate() {
+    for level in levels {
         let name = level_name(runs, *level);
         if several {
             y += gap;
@@ -147,7 +160,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
         }
         for (j, run) in runs.iter().enumerate() {
             let (style, label) =
-                if several { (styles[j], names[j].as_str()) } else { (i, name.as_str()) };
+                if several { (styles[j], names[j].as_str()) } else { (*level, name.as_str()) };
             let lift = Lift::new(run, *level);
             let _ = writeln!(
                 svg,
@@ -164,7 +177,7 @@ fn plot(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
             y += row;
         }
     }
-    svg + "</svg></figure>\n"
+    svg + "</svg></div></figure>\n"
 }
 
 /// The circles of a line, their intervals, and the values at its end.
@@ -196,63 +209,79 @@ fn mark(lift: &Lift<'_>, y: f64, x: &dyn Fn(f64) -> f64, end: f64) -> String {
     svg
 }
 
-fn table(runs: &[RunData], names: &[String], levels: &[usize]) -> String {
+/// A row a level, or for several runs a row a level and run; below them the means over train levels.
+fn table(runs: &[RunData], names: &[String], levels: &[usize], with_mean: bool) -> String {
     let several = runs.len() > 1;
-    let mut html = "<div class=\"scroll\"><table>\n<thead>".to_owned();
+    let styles = styles(runs);
+    let mut html =
+        "<div class=\"scroll\"><table class=\"before-after\">\n<thead><tr><th class=\"left\">level\
+                    <th>problems<th>before<th>after<th>change</thead>\n<tbody>\n"
+            .to_owned();
+    for level in levels {
+        let name = escape(&level_name(runs, *level));
+        if several {
+            let _ = writeln!(html, "<tr class=\"group\"><th colspan=\"5\" class=\"left\">{name}");
+        }
+        for (i, run) in runs.iter().enumerate() {
+            let head = match several {
+                true => format!("{}{}", swatch(styles[i]), escape(&names[i])),
+                false => format!("{}{name}", swatch(*level)),
+            };
+            let cells = cells(&Lift::new(run, *level));
+            let _ = writeln!(html, "<tr><td class=\"left\">{head}{cells}");
+        }
+    }
+    if with_mean {
+        html += &means(runs, names);
+    }
+    html += "</tbody></table></div>\n";
+    html + "<p class=\"sub\">Small figures: 95% intervals. ≈ marks a change whose two intervals overlap: it \
+            may be chance.</p>\n"
+}
+
+/// The means over the levels that are trained on, a row a run.
+fn means(runs: &[RunData], names: &[String]) -> String {
+    let several = runs.len() > 1;
+    let styles = styles(runs);
+    let mut html = String::new();
     if several {
-        html += "<tr><th>";
-        for (style, name) in styles(runs).into_iter().zip(names) {
-            let _ =
-                write!(html, "<th colspan=\"3\" class=\"run\">{}{}", swatch(style), escape(name));
-        }
-        html.push('\n');
+        html += "<tr class=\"group\"><th colspan=\"5\" class=\"left\">mean over train levels\n";
     }
-    html += "<tr><th class=\"left\">level";
-    for _ in runs {
-        html += "<th>before<th>after, 95% interval<th>change";
-    }
-    html += "</thead>\n<tbody>\n";
-    for (i, level) in levels.iter().enumerate() {
-        let mark = if several { String::new() } else { swatch(i) };
-        let _ = write!(html, "<tr><td class=\"left\">{mark}{}", escape(&level_name(runs, *level)));
-        for run in runs {
-            html += &cells(&Lift::new(run, *level));
-        }
-        html.push('\n');
-    }
-    html += "<tr class=\"mean\"><td class=\"left\">mean over train levels";
-    for run in runs {
+    for (i, run) in runs.iter().enumerate() {
+        let head = match several {
+            true => format!("{}{}", swatch(styles[i]), escape(&names[i])),
+            false => "mean over train levels".to_owned(),
+        };
         let before = run.before().and_then(Eval::train_mean);
         let after = run.after().and_then(Eval::train_mean);
         let change = before.zip(after).map(|(before, after)| after - before);
-        for cell in [before.map(percent), after.map(percent), change.map(points)] {
-            let _ = write!(html, "<td>{}", cell.unwrap_or_else(|| "–".to_owned()));
-        }
+        let [before, after, change] = [before.map(percent), after.map(percent), change.map(points)]
+            .map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
+        let _ = writeln!(
+            html,
+            "<tr class=\"mean\"><td class=\"left\">{head}<td><td>{before}<td>{after}<td>{change}"
+        );
     }
-    html += "\n</tbody></table></div>\n";
-    let n = runs.iter().flat_map(|run| &run.evals).flat_map(|eval| &eval.levels).map(|l| l.n);
-    let (least, most) = (n.clone().min().unwrap_or(0), n.max().unwrap_or(0));
-    let n = if least == most { most.to_string() } else { format!("{least} to {most}") };
-    html + &format!(
-        "<p class=\"sub\">{n} problems a level. ≈ marks a change whose two intervals overlap: it may be \
-         chance.</p>\n"
-    )
+    html
 }
 
 fn cells(lift: &Lift<'_>) -> String {
-    let with_interval = |level: &LevelEval| {
-        let (accuracy, bounds) = (percent(level.accuracy), interval(level.interval));
-        format!("<b>{accuracy}</b> <span class=\"bounds\">{bounds}</span>")
+    let none = || "–".to_owned();
+    let with_interval = |level: Option<&LevelEval>| {
+        level.map_or_else(none, |level| {
+            let (accuracy, bounds) = (percent(level.accuracy), interval(level.interval));
+            format!("<b>{accuracy}</b> <span class=\"bounds\">{bounds}</span>")
+        })
     };
     let change = lift.change().map(|change| {
         let mark = if lift.overlaps() { "≈ " } else { "" };
         format!("{mark}{}", points(change))
     });
-    let none = || "–".to_owned();
+    let n = lift.after.or(lift.before).map_or_else(none, |level| level.n.to_string());
     format!(
-        "<td>{}<td>{}<td>{}",
-        lift.before.map_or_else(none, |level| percent(level.accuracy)),
-        lift.after.map_or_else(none, with_interval),
+        "<td>{n}<td>{}<td>{}<td>{}",
+        with_interval(lift.before),
+        with_interval(lift.after),
         change.unwrap_or_else(none)
     )
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::data::RunData;
 use super::format::{escape, number};
+use crate::problems::in_words;
 
 /// Characters of a text at most; the page says when more are left out.
 const MAX_CHARS: usize = 3000;
@@ -24,7 +25,7 @@ pub(super) fn section(run: &RunData, title: &str, is_open: bool) -> String {
     }
     let mut html = format!(
         "<section><details class=\"samples\"{}><summary><h2>{}</h2></summary>\n\
-         <p>For each level the first completion that failed and the last that was right, the same problem \
+         <p>From training, not held out. For each level the first completion that failed and the last that was right, the same problem \
          where there is one; else the first and the last. These are chosen to show the change, so they are \
          not typical: the shares are above.</p>\n",
         if is_open { " open" } else { "" },
@@ -68,7 +69,8 @@ fn step(sample: &Value) -> u64 {
     sample["step"].as_u64().unwrap_or(0)
 }
 
-fn card(sample: &Value) -> String {
+/// One completion, with its verdict.
+pub(super) fn card(sample: &Value) -> String {
     let text = |key: &str| sample[key].as_str().unwrap_or_default();
     let (class, verdict) = match text("outcome") {
         "correct" => ("right", "✓ correct"),
@@ -80,7 +82,7 @@ fn card(sample: &Value) -> String {
         "<article class=\"{class}\"><header><b>step {}</b> <span class=\"verdict\">{verdict}</span></header>\n\
          <p class=\"question\">{}</p>\n<pre>{}</pre>\n<p class=\"parts\">",
         step(sample),
-        body(&cut(text("question"))),
+        body(&cut(&in_words(&sample["question"], &sample["answer"]))),
         body(&cut(text("completion")))
     );
     if let Some(reward) = sample["reward"].as_f64() {

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use super::format::slug;
+
 /// The colours of the light page, in the order of the style classes.
 const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#c05a92", "#b07a00", "#2b9fd6", "#50545c"];
@@ -64,12 +66,6 @@ fn style() -> String {
         let _ = write!(css, ".series.d{i}{{stroke-dasharray:{dash}}}");
     }
     css + ".band{stroke:none!important}.area{stroke:#fff!important;stroke-dasharray:none!important}"
-}
-
-/// Lower-case letters and digits, with a `-` for the rest.
-fn slug(title: &str) -> String {
-    let parts = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
-    parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]

@@ -19,36 +19,56 @@ use crate::progress::clock;
 const COLOURS: [Color; 6] =
     [Color::Blue, Color::Yellow, Color::Green, Color::Magenta, Color::Cyan, Color::Red];
 /// From this width on, levels and health stand side by side.
-const WIDE: u16 = 110;
+const WIDE: u16 = 132;
+/// Lines of the table of health, with its frame.
+const HEALTH: u16 = 8;
+/// From this height on, there is room for frames around single lines.
+const TALL: u16 = 30;
+/// Below this width only what matters most is shown.
+const NARROW: u16 = 78;
 const KEYS: &str =
     " p pause/go on   e evaluate now   s save now   q stop after this step and save ";
+const SHORT_KEYS: &str = " p pause  e evaluate  s save  q quit";
 
-/// Draws everything.
+/// Draws everything that there is room for: first the head and the keys, then levels, time, health, a completion.
 pub(super) fn draw(frame: &mut Frame<'_>, live: &Live, colour: bool) {
     let paint = Paint { colour };
     let area = frame.area();
     let levels = live.levels.len() as u16 + 3;
     let wide = area.width >= WIDE;
-    let middle = if wide { levels.max(8) } else { levels + 8 };
+    let time = if area.height >= TALL { 3 } else { 1 };
+    let has_health = wide || area.height >= levels + time + HEALTH + 3;
+    let tables = match (wide, has_health) {
+        (true, _) => levels.max(HEALTH),
+        (false, true) => levels + HEALTH,
+        (false, false) => levels,
+    };
     let [head, tables, time, sample, keys] = Layout::vertical([
         Constraint::Length(2),
-        Constraint::Length(middle),
-        Constraint::Length(3),
-        Constraint::Min(3),
+        Constraint::Length(tables),
+        Constraint::Length(time),
+        Constraint::Min(0),
         Constraint::Length(1),
     ])
     .areas(area);
     let [left, right] = if wide {
-        Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).areas(tables)
+        Layout::horizontal([Constraint::Percentage(60), Constraint::Percentage(40)]).areas(tables)
     } else {
-        Layout::vertical([Constraint::Length(levels), Constraint::Length(8)]).areas(tables)
+        Layout::vertical([Constraint::Length(levels), Constraint::Min(0)]).areas(tables)
     };
     frame.render_widget(Paragraph::new(headline(live, head.width, paint)), head);
     frame.render_widget(boxed("levels", level_table(live, left.width, paint)), left);
-    frame.render_widget(boxed("health", health(live, right.width, paint)), right);
-    frame.render_widget(boxed("time of a step", vec![split(live, time.width, paint)]), time);
+    if has_health {
+        frame.render_widget(boxed("health", health(live, right.width, paint)), right);
+    }
+    let split = vec![split(live, time.width, paint)];
+    match time.height {
+        0 | 1 => frame.render_widget(Paragraph::new(split), time),
+        _ => frame.render_widget(boxed("time of a step", split), time),
+    }
     draw_sample(frame, sample, live, paint);
-    frame.render_widget(Paragraph::new(Span::styled(KEYS, paint.soft())), keys);
+    let text = if area.width >= NARROW { KEYS } else { SHORT_KEYS };
+    frame.render_widget(Paragraph::new(Span::styled(text, paint.soft())), keys);
 }
 
 #[derive(Clone, Copy)]
@@ -99,7 +119,7 @@ fn headline(live: &Live, width: u16, paint: Paint) -> Vec<Line<'static>> {
     let room = usize::from(width).saturating_sub(text.chars().count() + 1).min(40);
     vec![
         Line::from(vec![
-            Span::styled(format!("{} ", live.about.title), paint.bold()),
+            Span::styled(format!("{}   ", live.about.title), paint.bold()),
             Span::styled(state, paint.of(Color::Green)),
         ]),
         Line::from(vec![Span::styled(bar(share, room), paint.of(Color::Blue)), Span::raw(text)]),
@@ -108,30 +128,39 @@ fn headline(live: &Live, width: u16, paint: Paint) -> Vec<Line<'static>> {
 
 /// A row a level: how often it is drawn, reward, accuracy in training and on held-out problems.
 fn level_table(live: &Live, width: u16, paint: Paint) -> Vec<Line<'static>> {
+    let narrow = width < NARROW;
     let labels = live.about.levels.iter().map(|level| level.label.chars().count());
-    let name = labels.max().unwrap_or(0).clamp(8, 20) + 9;
-    let room = usize::from(width).saturating_sub(name + 54);
-    let head = format!(
-        "{:<name$} {:>13}  {:>6}  {:>7}  {:>8}  accuracy so far",
-        "", "drawn now", "reward", "right", "held out"
-    );
+    let (most, rest) = if narrow { (14, 2) } else { (20, 9) };
+    let name = labels.max().unwrap_or(0).clamp(8, most) + rest;
+    let bar_width = if narrow { 0 } else { 7 };
+    let room = usize::from(width).saturating_sub(name + if narrow { 31 } else { 54 });
+    let head = match narrow {
+        true => format!("{:<name$} {:>6} {:>7} {:>8}", "", "drawn", "right", "held out"),
+        false => format!(
+            "{:<name$} {:>13}  {:>6}  {:>7}  {:>8}  accuracy so far",
+            "", "drawn now", "reward", "right", "held out"
+        ),
+    };
     let mut lines = vec![Line::from(Span::styled(head, paint.soft()))];
     for (i, (level, about)) in live.levels.iter().zip(&live.about.levels).enumerate() {
-        let label: String = about.label.chars().take(20).collect();
-        let label = format!("{i} {label}{}", if about.ood { " unseen" } else { "" });
+        let label: String = about.label.chars().take(name - rest).collect();
+        let label = format!("{i} {label}{}", if about.ood && !narrow { " unseen" } else { "" });
         let percent = |value: Option<f64>| {
             value.map_or_else(|| "–".to_owned(), |value| format!("{:.1} %", 100.0 * value))
         };
-        let drawn = match about.ood {
-            true => format!("{:>13}", "never"),
-            false => format!("{:<7} {:>3.0} %", bar(level.prob, 7), 100.0 * level.prob),
+        let share = match about.ood {
+            true => "never".to_owned(),
+            false => format!("{:.0} %", 100.0 * level.prob),
         };
+        let bar = if about.ood { " ".repeat(bar_width) } else { bar(level.prob, bar_width) };
         let reward = level.reward.mean().map_or_else(|| "–".to_owned(), |r| format!("{r:.2}"));
+        let reward = if narrow { String::new() } else { format!("  {reward:>6} ") };
+        let gap = if narrow { "" } else { " " };
         lines.push(Line::from(vec![
             Span::styled(format!("{label:<name$} "), paint.level(i)),
-            Span::styled(drawn, paint.level(i)),
+            Span::styled(format!("{bar}{share:>6}"), paint.level(i)),
             Span::raw(format!(
-                "  {reward:>6}  {:>7}  {:>8}  ",
+                "{reward} {:>7}{gap} {:>8}{gap} ",
                 percent(level.accuracy.mean()),
                 percent(level.held_out)
             )),
@@ -177,15 +206,14 @@ fn split(live: &Live, width: u16, paint: Paint) -> Line<'static> {
         shares.push((name, share));
     }
     shares.push(("rest", rest.max(0.0)));
-    let text: Vec<String> =
+    let parts: Vec<String> =
         shares.iter().map(|(name, share)| format!("{name} {:.0} %", 100.0 * share)).collect();
-    let text = format!(
-        "  {}  {:.2} s a step  {:.0} tokens/s  {:.0} tokens each",
-        text.join(", "),
-        whole,
-        live.tokens_per_s.mean().unwrap_or(0.0),
-        live.tokens_each.mean().unwrap_or(0.0)
-    );
+    let speed = live.tokens_per_s.mean().unwrap_or(0.0);
+    let each = match width < WIDE {
+        true => String::new(),
+        false => format!("  {:.0} tokens each", live.tokens_each.mean().unwrap_or(0.0)),
+    };
+    let text = format!("  {whole:.2} s a step  {speed:.0} tokens/s{each}  {}", parts.join(", "));
     let room = usize::from(width).saturating_sub(text.chars().count() + 3).min(30);
     let mut spans = Vec::new();
     for (i, (_, share)) in shares.iter().enumerate() {
@@ -199,9 +227,13 @@ fn split(live: &Live, width: u16, paint: Paint) -> Line<'static> {
 
 /// A completion with its reward, above the newest messages.
 fn draw_sample(frame: &mut Frame<'_>, area: Rect, live: &Live, paint: Paint) {
+    // A completion needs a frame and two lines; where that is too much, the messages have all the room.
     let messages = live.messages.len().min(3) as u16;
-    let [text, log] =
-        Layout::vertical([Constraint::Min(3), Constraint::Length(messages)]).areas(area);
+    let [text, log] = match area.height {
+        0..4 => [Rect { height: 0, ..area }, area],
+        _ => Layout::vertical([Constraint::Min(3), Constraint::Length(messages)]).areas(area),
+    };
+    let messages = messages.min(log.height);
     let lines = live.sample.as_ref().map_or_else(
         || vec![Line::from("no completion yet")],
         |sample| sample_lines(sample, paint),
@@ -234,6 +266,9 @@ fn sample_lines(sample: &SampleNow, paint: Paint) -> Vec<Line<'static>> {
     let clean = |line: &str| -> String {
         line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     };
+    if !sample.question.is_empty() {
+        lines.push(Line::from(Span::styled(clean(&sample.question), paint.bold())));
+    }
     lines.extend(sample.text.lines().map(|line| Line::from(clean(line))));
     lines
 }

@@ -61,6 +61,8 @@ pub(super) struct LevelNow {
 pub(super) struct SampleNow {
     pub(super) step: u64,
     pub(super) level: usize,
+    /// What was asked; empty where that is not known.
+    pub(super) question: String,
     pub(super) text: String,
     pub(super) outcome: &'static str,
     pub(super) reward: f64,
@@ -147,7 +149,7 @@ impl Live {
             keep(&mut self.clip, report.update.clip_frac, KEPT);
         }
         self.times(report);
-        self.sample = sample(report).or(self.sample.take());
+        self.sample = sample(report, &self.about.questions).or(self.sample.take());
     }
 
     fn times(&mut self, report: &StepReport) {
@@ -183,14 +185,19 @@ impl Live {
 }
 
 /// The first right completion of the hardest level that has one, or else the first of the hardest level.
-fn sample(report: &StepReport) -> Option<SampleNow> {
+fn sample(report: &StepReport, questions: &[Vec<String>]) -> Option<SampleNow> {
     let rollouts = || report.groups.iter().flatten();
     let right = rollouts().filter(|rollout| rollout.score.is_correct());
     let hardest = right.reduce(|best, next| if next.level > best.level { next } else { best });
     let first =
         || rollouts().reduce(|best, next| if next.level > best.level { next } else { best });
     let rollout = hardest.or_else(first)?;
+    let question = report
+        .picks
+        .get(rollout.group)
+        .and_then(|pick| questions.get(pick.level.index())?.get(usize::try_from(pick.item).ok()?));
     Some(SampleNow {
+        question: question.cloned().unwrap_or_default(),
         step: report.step,
         level: rollout.level.index(),
         text: rollout.text.clone(),

@@ -20,6 +20,7 @@ fn live() -> Live {
             level("3 numbers", false),
             level("6 numbers", true),
         ],
+        questions: Vec::new(),
     };
     let mut live = Live::new(about, 200);
     live.done = 50;
@@ -32,6 +33,7 @@ fn live() -> Live {
     live.sample = Some(SampleNow {
         step: 49,
         level: 1,
+        question: "2, 3, 5 → 10".to_owned(),
         text: "<think> 2 + 3\u{1b}[2J = 5 </think>\n<answer> 2 + 3 </answer>".to_owned(),
         outcome: "correct",
         reward: 1.0,
@@ -69,6 +71,7 @@ fn the_view_shows_levels_health_time_a_completion_and_the_keys() {
             "12.5 % of tokens",
             "0.40 nat a token",
             "level 1 step 49  correct  reward 1.00 = format 1.00 × 0.10",
+            "2, 3, 5 → 10",
             "<answer> 2 + 3 </answer>",
             "saved after 50 steps",
             "p pause/go on   e evaluate now   s save now   q stop",
@@ -87,6 +90,17 @@ fn without_colour_no_cell_has_one() {
     };
     assert_eq!(coloured(false), 0);
     assert!(coloured(true) > 20);
+}
+
+#[test]
+fn a_small_terminal_shows_what_matters_most() {
+    for (width, height) in [(80, 24), (50, 16), (40, 12)] {
+        let text = text(&drawn(&live(), width, height, true));
+        for part in ["50/200 steps", "0 2 numbers", "75 %", "62.5 %", "never", "p pause", "q "] {
+            assert!(text.contains(part), "{part} is missing from\n{text}");
+        }
+    }
+    assert!(text(&drawn(&live(), 80, 24, true)).contains("no signal"));
 }
 
 #[test]

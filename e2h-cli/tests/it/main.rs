@@ -1,16 +1,20 @@
 //! Tests of the whole program, as a user runs it.
 
 mod chat_models;
+mod errors;
 mod evaluate;
+mod fake;
 mod faults;
 mod golden;
 mod guide;
 mod models;
 mod options;
+mod page;
 mod resume;
 mod run;
 mod schedules;
 mod tasks;
+mod terminal;
 mod tiny;
 mod train;
 mod usage;

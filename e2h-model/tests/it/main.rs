@@ -1,6 +1,7 @@
 //! Integration tests of the model engine.
 
 mod burn_engine;
+mod examples;
 mod generation;
 mod goldens;
 mod loading;

@@ -12,6 +12,11 @@ use rand::RngExt;
 const RESAMPLES: usize = 1000;
 
 /// 95% Wilson score interval of `successes` in `n` trials.
+///
+/// ```
+/// let [low, high] = e2h_rl::wilson(61, 100);
+/// assert!((low - 0.512).abs() < 1e-3 && (high - 0.700).abs() < 1e-3);
+/// ```
 pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
     if n == 0 {
         return [0.0, 1.0];
@@ -26,6 +31,11 @@ pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
 
 /// Unbiased estimate of the chance that at least one of `k` samples is correct, from `n` samples of which
 /// `correct` are.
+///
+/// ```
+/// // Of 8 samples 2 are right: the chance that 4 of them hold one is 1 - C(6, 4) / C(8, 4).
+/// assert!((e2h_rl::pass_at_k(8, 2, 4) - (1.0 - 15.0 / 70.0)).abs() < 1e-12);
+/// ```
 pub fn pass_at_k(n: usize, correct: usize, k: usize) -> f64 {
     if n - correct < k {
         return 1.0;
@@ -56,6 +66,11 @@ pub fn bootstrap(values: &[f64], seed: RootSeed) -> [f64; 2] {
 /// Two-sided p-value of McNemar's exact test, from the numbers of pairs that only one side has right.
 ///
 /// It is 1 when there are no such pairs.
+///
+/// ```
+/// assert!(e2h_rl::mcnemar(9, 1) < 0.05);
+/// assert_eq!(e2h_rl::mcnemar(0, 0), 1.0);
+/// ```
 pub fn mcnemar(only_a: usize, only_b: usize) -> f64 {
     let n = only_a + only_b;
     // P(X = i) of a fair binomial, in logarithms, so that large n do not underflow.

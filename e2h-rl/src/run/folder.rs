@@ -18,6 +18,17 @@ pub struct RunFolder {
 impl RunFolder {
     /// Makes a folder for a new run.
     ///
+    /// ```
+    /// use e2h_rl::RunFolder;
+    /// let path = std::env::temp_dir().join(format!("e2h-doc-run-{}", std::process::id()));
+    /// let folder = RunFolder::create(&path)?;
+    /// std::fs::write(folder.file("config.toml"), "seed = 1\n").expect("written");
+    /// // What has files already is never taken for a new run.
+    /// assert!(RunFolder::create(&path).is_err() && RunFolder::open(&path).is_ok());
+    /// # std::fs::remove_dir_all(&path).ok();
+    /// # Ok::<(), e2h_rl::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::RunExists`] when it has files already.
     pub fn create(path: &Path) -> Result<Self> {

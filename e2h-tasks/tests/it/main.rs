@@ -6,6 +6,7 @@ mod bodies;
 mod bombs;
 mod contract;
 mod data;
+mod examples;
 mod fuzz;
 mod math;
 mod math_safety;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::spec::{build, rule};
 use crate::args::{RankBy, ScheduleSimulateArgs};
 use crate::hints::{Failure, Outcome};
-use crate::progress::{out, say};
+use crate::progress::{Pieces, Work, out, say};
 
 /// Runs the command.
 pub(super) fn run(args: &ScheduleSimulateArgs) -> Outcome {
@@ -36,7 +36,15 @@ pub(super) fn run(args: &ScheduleSimulateArgs) -> Outcome {
     for (name, rule) in names.iter().zip(&rules) {
         build(name, rule, learner.difficulties.len(), args.steps)?;
     }
-    let outcomes = simulate::compare(&rules, &learner, budget, args.seeds).map_err(Failure::run)?;
+    // Rule by rule, for the sake of the progress; each rule meets the same learners.
+    let mut work = Work::new(rules.len() as u64, Pieces::Of("rules"));
+    let mut outcomes = Vec::with_capacity(rules.len());
+    for rule in &rules {
+        let found = simulate::compare(std::slice::from_ref(rule), &learner, budget, args.seeds);
+        outcomes.extend(found.map_err(Failure::run)?);
+        work.add(1);
+    }
+    drop(work);
     let value = |run: &Run| match args.by {
         RankBy::Average => run.average(),
         RankBy::Hard => run.hard(),

@@ -12,7 +12,7 @@ use super::rows::{RowArgs, loaded};
 use crate::config::ModelSection;
 use crate::hints::{Failure, Outcome};
 use crate::policy;
-use crate::progress::{bar, say};
+use crate::progress::{Pieces, Work, say};
 
 /// `e2h tasks label`
 #[derive(Debug, clap::Args)]
@@ -117,7 +117,8 @@ fn sampled(args: &LabelArgs, model: &str, problems: &[Problem]) -> Outcome<Vec<(
         max_tokens: args.max_tokens,
         ..Sampling::default()
     };
-    let bar = bar(problems.len() as u64 * u64::from(args.samples), false);
+    let total = problems.len() as u64 * u64::from(args.samples);
+    let mut work = Work::new(total, Pieces::Of("completions"));
     let n = args.samples as usize;
     let counts = pass_counts(
         &mut placed.policy,
@@ -126,9 +127,9 @@ fn sampled(args: &LabelArgs, model: &str, problems: &[Problem]) -> Outcome<Vec<(
         &sampling,
         args.rows.seed,
         n,
-        |done| bar.inc(done as u64),
+        |done| work.add(done as u64),
     );
-    bar.finish_and_clear();
+    drop(work);
     let counts = counts.map_err(Failure::run)?;
     if let Some(index) = counts.iter().position(|(_, n_judged)| *n_judged == 0) {
         let message = format!("no sample of row {} could be judged", problems[index].id);

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use super::first_problem;
 use super::rows::RowArgs;
 use crate::hints::{Failure, Outcome};
-use crate::progress::out;
+use crate::progress::{Pieces, Work, out};
 
 /// `e2h tasks solve`
 #[derive(Debug, clap::Args)]
@@ -67,6 +67,7 @@ pub(crate) fn run(args: &SolveArgs) -> Outcome {
 fn rows(args: &RowArgs) -> Outcome {
     let rows = args.load()?;
     let mut solvers: Vec<(String, RowSolver)> = Vec::new();
+    let mut work = Work::beside_data(rows.iter().count() as u64, Pieces::Of("rows"));
     for problem in rows.iter() {
         // A row says `blocksworld`; the flag may name the preset in whose wording plans are written.
         let name = match args.task() {
@@ -81,6 +82,7 @@ fn rows(args: &RowArgs) -> Outcome {
             }
         };
         print(&mut solvers[place].1, problem)?;
+        work.add(1);
     }
     Ok(())
 }
