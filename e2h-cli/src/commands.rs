@@ -13,6 +13,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod schedule;
+pub(crate) mod serve;
 pub(crate) mod sft;
 pub(crate) mod shell;
 pub(crate) mod tasks;
@@ -34,5 +35,5 @@ The verbs:
   schedule        look at a curriculum before using it:       e2h schedule show
   inspect         read what it said in training:              e2h inspect runs/NAME
 
-Also: tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
+Also: serve (a model as a completions server), tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
 `e2h VERB --help` explains each, with examples.";
