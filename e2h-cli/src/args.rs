@@ -6,10 +6,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::args::examples::{
     BASE, COMPLETIONS, CONFIG, DOCTOR, EVAL, EXAMPLES, EXPORT, INSPECT, MODEL, REPORT, SAMPLE,
-    SCHEDULE, SFT, TASKS, TRAIN,
+    SCHEDULE, SERVE, SFT, TASKS, TRAIN,
 };
 use crate::commands::chat::ChatArgs;
+use crate::commands::doctor::ScaleArgs;
 use crate::commands::model::ModelArgs;
+use crate::commands::serve::ServeArgs;
 use crate::commands::sft::SftArgs;
 use crate::commands::tasks::{LabelArgs, SolveArgs, StatsArgs};
 use crate::config::ConfigArgs;
@@ -64,6 +66,9 @@ pub(crate) enum Command {
     /// Look at models, check them, write them for other programs
     #[command(after_help = MODEL)]
     Model(ModelArgs),
+    /// Serve a model by OpenAI's completions protocol, with log-probs, streaming and adapters
+    #[command(after_help = SERVE)]
+    Serve(ServeArgs),
     /// Train a model on prompts and completions of a file
     #[command(after_help = SFT)]
     Sft(SftArgs),
@@ -95,6 +100,9 @@ pub(crate) struct TrainArgs {
     /// Go on with a run that was stopped, from its newest checkpoint and with its configuration
     #[arg(long, value_name = "DIR", conflicts_with_all = ["run_dir", "preset", "files", "sets", "task", "seed", "steps", "schedule", "model"])]
     pub resume: Option<PathBuf>,
+    /// Draw rollouts from a completions server (vLLM, SGLang, `e2h serve`): openai:http://HOST:PORT
+    #[arg(long, value_name = "SOURCE")]
+    pub rollouts: Option<String>,
     /// Print what the run would do, and do nothing: memory, tokens a step, problems of each level
     #[arg(long, conflicts_with = "resume")]
     pub dry_run: bool,
@@ -254,10 +262,20 @@ pub(crate) struct ExportArgs {
 
 /// `e2h doctor`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct DoctorArgs {
+    #[command(subcommand)]
+    pub command: Option<DoctorCommand>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What else the doctor knows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DoctorCommand {
+    /// Where more ranks stop paying: efficiency by model, link and number of ranks
+    Scale(ScaleArgs),
 }
 
 /// `e2h completions`

@@ -13,6 +13,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod schedule;
+pub(crate) mod serve;
 pub(crate) mod sft;
 pub(crate) mod shell;
 pub(crate) mod tasks;
@@ -33,5 +34,6 @@ The five verbs:
   report          a page about a run, or runs side by side:   e2h report runs/A runs/B
   schedule        look at a curriculum before using it:       e2h schedule show
 
-Also: inspect, tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
+Also: inspect, tasks, serve (a completions server), config, export, model, sft, base, completions,
+doctor (what can this machine do?).
 `e2h VERB --help` explains each, with examples.";

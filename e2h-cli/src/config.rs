@@ -1,7 +1,7 @@
 //! The configuration of a run: one TOML table a subject, with the presets of `configs/`.
 
 use e2h_core::{Error, Level, Task};
-use e2h_model::{Family, LoraConfig, ModelConfig};
+use e2h_model::{ADAPTER_CONFIG_FILE, Family, LoraConfig, ModelConfig};
 use e2h_rl::{EvalConfig, GrpoConfig, RunConfig, SftConfig};
 use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig, read_table};
 use e2h_tasks::data::{DataError, DataSpec, HubSpec, LevelMap};
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub schedule: ScheduleConfig,
     /// The algorithm.
     pub train: GrpoConfig,
+    /// Where training's rollouts are drawn.
+    pub rollouts: RolloutsSection,
     /// The training problems.
     pub data: DataSection,
     /// The evaluation.
@@ -86,6 +88,69 @@ impl Default for ModelSection {
             precision: PrecisionKind::F32,
             lora: None,
         }
+    }
+}
+
+/// Where training's rollouts are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RolloutsSection {
+    /// `local` for the policy's own engine, or `openai:http://HOST:PORT` for a completions server.
+    pub source: String,
+    /// What the server calls the base model; empty = the first that it lists.
+    pub model: String,
+    /// Folder for the adapters that the server takes up, as both machines see it; empty = the run's folder.
+    pub adapter_dir: String,
+    /// Requests at a time.
+    pub concurrency: usize,
+    /// Longest wait for an answer, in seconds.
+    pub timeout_s: u64,
+    /// How often a request is sent again when the server cannot be reached or is busy.
+    pub retries: u32,
+}
+
+impl Default for RolloutsSection {
+    fn default() -> Self {
+        Self {
+            source: LOCAL.to_owned(),
+            model: String::new(),
+            adapter_dir: String::new(),
+            concurrency: 64,
+            timeout_s: 600,
+            retries: 5,
+        }
+    }
+}
+
+/// The source of rollouts that is the policy's own engine.
+const LOCAL: &str = "local";
+
+impl RolloutsSection {
+    /// The address of the server; `None` for the policy's own engine.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.source.strip_prefix("openai:").filter(|_| self.source != LOCAL)
+    }
+
+    fn validate(&self, trains_adapter: bool) -> Vec<Error> {
+        let out_of_range = |name: &str, got: &str, expected: &str| Error::OutOfRange {
+            name: name.to_owned(),
+            got: got.to_owned(),
+            expected: expected.to_owned(),
+        };
+        let mut problems = Vec::new();
+        let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+        if self.source != LOCAL && !self.server().is_some_and(is_url) {
+            let expected = "local or openai:http://HOST:PORT";
+            problems.push(out_of_range("source", &self.source, expected));
+        } else if self.source != LOCAL && !trains_adapter {
+            let expected = "local unless an adapter is trained: servers take up adapters, not weights; \
+                            set model.lora.rank";
+            problems.push(out_of_range("source", &self.source, expected));
+        }
+        if self.concurrency == 0 || self.timeout_s == 0 {
+            problems.push(out_of_range("concurrency and timeout_s", "0", "at least 1"));
+        }
+        problems
     }
 }
 
@@ -367,6 +432,10 @@ impl Config {
             let found = lora.validate().into_iter();
             problems.extend(found.map(|error| ("model.lora", error)));
         }
+        // A base that is an adapter's folder is trained on as one.
+        let is_adapter = std::path::Path::new(&self.model.base).join(ADAPTER_CONFIG_FILE).is_file();
+        let rollouts = self.rollouts.validate(self.model.lora.is_some() || is_adapter);
+        problems.extend(rollouts.into_iter().map(|error| ("rollouts", error)));
         problems.extend(self.train.validate().into_iter().map(|error| ("train", error)));
         let run = self.run.validate(&self.eval);
         problems.extend(run.into_iter().map(|error| ("run", error)));

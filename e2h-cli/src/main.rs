@@ -12,7 +12,10 @@ mod policy;
 mod presets;
 mod problems;
 mod progress;
+mod ranks;
+mod remote;
 mod report;
+mod serve;
 mod table;
 mod ui;
 
@@ -60,6 +63,7 @@ fn run(args: Args) -> Outcome {
         Some(Command::Schedule(args)) => commands::schedule::run(&args),
         Some(Command::Config(args)) => commands::config::run(&args),
         Some(Command::Model(args)) => commands::model::run(&args),
+        Some(Command::Serve(args)) => commands::serve::run(&args),
         Some(Command::Sft(args)) => commands::sft::run(&args),
         Some(Command::Base(args)) => commands::base::run(&args),
         Some(Command::Export(args)) => commands::export::run(&args),

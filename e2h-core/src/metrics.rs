@@ -202,8 +202,33 @@ pub const METRICS: &[Metric] = &[
     metric(
         "sampling/importance_sampling_ratio/mean",
         "1",
-        "mean importance ratio exp(logp - behaviour logp) at the first pass, over the step's own rollouts",
+        "mean importance ratio exp(logp - behaviour logp) at the first pass, over the step's own rollouts; with \
+         rollouts from a server the mean weight min(exp(logp - sampler's logp), cap)",
         "1 within 1e-3",
+    ),
+    metric(
+        "sampling/importance_sampling_ratio/min",
+        "1",
+        "smallest weight min(exp(logp - sampler's logp), cap); with rollouts from a server",
+        "over 0.1",
+    ),
+    metric(
+        "sampling/importance_sampling_ratio/max",
+        "1",
+        "largest weight min(exp(logp - sampler's logp), cap); with rollouts from a server",
+        "under the cap",
+    ),
+    metric(
+        "sampling/sampling_logp_difference/mean",
+        "nat",
+        "mean over tokens of abs(logp - sampler's logp); with rollouts from a server",
+        "under 0.02 in bf16",
+    ),
+    metric(
+        "sampling/sampling_logp_difference/max",
+        "nat",
+        "largest abs(logp - sampler's logp); with rollouts from a server",
+        "of stable size",
     ),
     metric("clip_ratio/region_mean", "1", "share of tokens whose ratio is clipped", "under 0.2"),
     metric("learning_rate", "1", "learning rate of this update", "follows its schedule"),

@@ -44,6 +44,9 @@ fn batch_rows(config: &ModelConfig, n_weights: usize, max_tokens: usize) -> usiz
 pub trait StopRule: Sync {
     /// The reason to stop after `tokens`, the completion so far, or `None` to go on.
     fn stop(&self, tokens: &[TokenId]) -> Option<FinishReason>;
+
+    /// Sees a completion after each token, with the log-prob of each of its tokens, before [`Self::stop`] is asked.
+    fn drawn(&self, _tokens: &[TokenId], _logprobs: &[f32]) {}
 }
 
 impl<F: Fn(&[TokenId]) -> Option<FinishReason> + Sync> StopRule for F {
@@ -140,6 +143,7 @@ impl Growing {
     /// Why the completion ends here, or `None` when it goes on.
     fn finish(&self, stop: &dyn StopRule, sampling: &Sampling) -> Option<FinishReason> {
         let full = self.tokens.len() >= sampling.max_tokens;
+        stop.drawn(&self.tokens, &self.logprobs);
         stop.stop(&self.tokens).or(full.then_some(FinishReason::Length))
     }
 }

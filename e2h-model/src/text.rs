@@ -134,6 +134,11 @@ impl TextCodec {
         self.stops = stops.into_iter().filter(|stop| !stop.is_empty()).collect();
     }
 
+    /// The texts that end a completion.
+    pub fn stops(&self) -> &[String] {
+        &self.stops
+    }
+
     /// Loads `tokenizer.json` and `tokenizer_config.json` of a model.
     ///
     /// The template is that of `chat_template.jinja` where it is there. End tokens are those of

@@ -12,12 +12,14 @@
 //!   same in each run of the same seed.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use e2h_core::{GroupOutcome, Level, Outcome, Pick, Rollout, Score};
 
 use crate::advantage::{advantages, is_zero_variance};
 use crate::reward::Reward;
 use crate::rollout::{Ask, PhaseTimes, roll_out, streams};
+use crate::source::Sourced;
 use crate::trainer::Trainer;
 use crate::{Result, fault};
 
@@ -41,12 +43,19 @@ impl<'a> Trainer<'a> {
         let config = self.config;
         let mut seen = HashMap::new();
         let mut drawn = Drawn::default();
+        let start = Instant::now();
+        if let Some(source) = &mut self.rollouts {
+            source.take_up(&self.policy, step)?;
+        }
+        drawn.times.rollout_s = start.elapsed().as_secs_f64();
         let mut picks = self.sampler.draw(self.curriculum.as_ref(), step, config.prompts)?;
         loop {
             let asks = self.asks(step, &picks, &mut seen);
             fault::pass("rollout", step);
-            let (mut groups, times) =
-                roll_out(&mut self.policy, self.task, &asks, &config.sampling)?;
+            let source = self.rollouts.as_deref_mut();
+            let mut policy = Sourced::new(&mut self.policy, source, &*self.ranks);
+            let drawn_now = roll_out(&mut policy, self.task, &asks, &config.sampling);
+            let (mut groups, times) = policy.settle(drawn_now)?;
             fault::pass("score", step);
             if fault::strikes("score", step, "unverifiable") {
                 groups.iter_mut().filter_map(|group| group.first_mut()).for_each(|rollout| {

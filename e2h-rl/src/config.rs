@@ -204,8 +204,15 @@ pub struct GrpoConfig {
     pub reference_sync_steps: u64,
     /// Share of the policy in such a move (TRL `ref_model_mixup_alpha`).
     pub reference_mixup: f64,
+    /// Parts of a minibatch whose gradients are added up as a tree. Runs with the same number, a power of two, make
+    /// the same weights on 1, 2, 4, ... ranks, to the bit; 0 = one part a rank.
+    pub shards: usize,
     /// Rows that a worker thread holds at a time, in tokens. Changes memory and speed only.
     pub token_budget: usize,
+    /// Largest weight of a token in the correction for a rollout source whose log-probs are not the trainer's (TRL
+    /// `vllm_importance_sampling_clip_max`, in the mode `token_truncate`); 0 = no correction. Rollouts of the policy's
+    /// own engine need none.
+    pub importance_sampling_cap: f64,
     /// How rollouts are drawn.
     pub sampling: Sampling,
     /// The optimiser's constants.
@@ -257,7 +264,9 @@ impl Default for GrpoConfig {
             replay_max_age: 10,
             reference_sync_steps: 0,
             reference_mixup: 0.6,
+            shards: 0,
             token_budget: 1024,
+            importance_sampling_cap: 3.0,
             sampling: Sampling::default(),
             adamw: AdamWConfig::default(),
             ppo: PpoConfig::default(),

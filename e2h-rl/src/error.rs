@@ -52,6 +52,9 @@ pub enum Error {
         /// The last one's step.
         step: u64,
     },
+    /// The ranks that train together have come apart.
+    #[error(transparent)]
+    Ranks(#[from] crate::ranks::RankError),
     /// The model engine failed.
     #[error(transparent)]
     Model(#[from] e2h_model::Error),

@@ -33,12 +33,15 @@ pub mod gae;
 pub mod loss;
 mod memory;
 mod minibatch;
+mod mismatch;
+mod ranks;
 mod replay;
 mod report;
 mod reward;
 mod rollout;
 mod run;
 mod sft;
+mod source;
 mod tensorboard;
 pub mod theory;
 mod trainer;
@@ -57,10 +60,15 @@ pub use eval::{
     pass_at_k, pass_counts, training_pools, wilson,
 };
 pub use finetune::{FinetuneConfig, finetune};
+pub use mismatch::Mismatch;
+#[cfg(feature = "mpi")]
+pub use ranks::MpiRank;
+pub use ranks::{Alone, RankError, RankResult, Ranks, ThreadRank, tree};
 pub use replay::Replay;
 pub use report::{StepReport, UpdateStats};
 pub use reward::Reward;
 pub use rollout::{Ask, PhaseTimes, is_truncated, roll_out, streams};
-pub use run::{Best, Observer, OnWriteError, Run, RunConfig, RunEnd, RunFolder, Wish};
+pub use run::{Best, Observer, OnWriteError, Run, RunConfig, RunEnd, RunFolder, Wish, follow};
 pub use sft::{Pair, SftConfig, train_on_play};
+pub use source::RolloutSource;
 pub use trainer::{Reference, Trainer};

@@ -11,6 +11,8 @@ use crate::Result;
 use crate::config::GrpoConfig;
 use crate::loss::value::{Critique, value_loss};
 use crate::loss::{BatchSize, Sequence, entropy_threshold, sequence_loss};
+use crate::ranks::Ranks;
+use crate::ranks::work::share_stats;
 
 /// One sequence to learn from.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +69,20 @@ impl Minibatch<'_> {
         self.groups.iter().all(Vec::is_empty)
     }
 
+    /// The groups of one part, with the means of the whole.
+    pub(crate) fn part(&self, groups: std::ops::Range<usize>) -> Self {
+        Self { groups: self.groups[groups].to_vec(), size: self.size }
+    }
+
+    /// Rows of each group.
+    pub(crate) fn group_rows(&self) -> Vec<usize> {
+        let rows = |group: &Vec<Row<'_>>| {
+            let prompt = group.first().map_or(0, |row| row.prompt.len());
+            prompt + group.iter().map(|row| row.completion.len()).sum::<usize>()
+        };
+        self.groups.iter().map(rows).collect()
+    }
+
     /// Takes what the reference policy says of each sequence: log-probs and entropies.
     pub(crate) fn refer_to(&mut self, stats: Vec<(Vec<f32>, Vec<f32>)>) {
         for (row, (logprobs, _)) in self.groups.iter_mut().flatten().zip(stats) {
@@ -81,10 +97,12 @@ impl Minibatch<'_> {
     pub(crate) fn choose_active(
         &mut self,
         engine: &dyn Engine,
+        (ranks, n_parts): (&dyn Ranks, usize),
         share: f64,
         token_budget: usize,
     ) -> Result<()> {
-        let stats = engine.token_stats(&self.packed(), token_budget)?;
+        let compute = |own: &[Group<'_>]| engine.token_stats(own, token_budget);
+        let stats = share_stats(ranks, n_parts, &self.packed(), compute)?;
         let entropies: Vec<Vec<f64>> = stats.iter().map(|(_, entropies)| wide(entropies)).collect();
         self.activate(&entropies, share);
         Ok(())
@@ -194,6 +212,29 @@ pub(crate) struct PassSums {
 }
 
 impl PassSums {
+    /// The sums as numbers that ranks add up.
+    pub(crate) fn to_few(self) -> Vec<f64> {
+        let [low, high] = self.clipped.map(|n| n as f64);
+        let [fresh, all, clipped] =
+            [self.n_fresh, self.n_tokens, self.value_clipped].map(|n| n as f64);
+        vec![self.loss, self.ratio, self.kl, low, high, all, fresh, self.value_loss, clipped]
+    }
+
+    /// Reads what [`Self::to_few`] gave; counts are exact.
+    pub(crate) fn from_few(few: &[f64]) -> Self {
+        let at = |index: usize| few.get(index).copied().unwrap_or_default();
+        Self {
+            loss: at(0),
+            ratio: at(1),
+            kl: at(2),
+            clipped: [at(3) as u64, at(4) as u64],
+            n_tokens: at(5) as u64,
+            n_fresh: at(6) as u64,
+            value_loss: at(7),
+            value_clipped: at(8) as u64,
+        }
+    }
+
     fn add(&mut self, part: &Self) {
         self.loss += part.loss;
         self.ratio += part.ratio;
@@ -259,6 +300,7 @@ mod tests {
 
     use super::*;
     use crate::loss::tests::KINDS;
+    use crate::ranks::Alone;
 
     #[test]
     fn how_a_minibatch_is_cut_changes_neither_loss_nor_gradient() {
@@ -292,7 +334,9 @@ mod tests {
                 };
                 let groups = vec![rows[..2].to_vec(), rows[2..].to_vec()];
                 let mut minibatch = Minibatch { groups, size };
-                minibatch.choose_active(&model, 0.5, token_budget).expect("a forward pass");
+                minibatch
+                    .choose_active(&model, (&Alone, 1), 0.5, token_budget)
+                    .expect("a forward pass");
                 let mut grads = vec![0.0; model.params().len()];
                 let sums = backward(&model, &minibatch, &config, &mut grads, None).expect("a pass");
                 (sums, grads)

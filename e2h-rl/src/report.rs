@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::advantage::deviation;
 use crate::critic::Judgement;
 use crate::minibatch::PassSums;
+use crate::mismatch::Mismatch;
 use crate::rollout::{PhaseTimes, is_truncated};
 use crate::trainer::zero_variance_frac;
 
@@ -71,6 +72,8 @@ pub struct UpdateStats {
     pub value_clip_frac: f64,
     /// Gradient norm of the value head before clipping.
     pub value_grad_norm: f64,
+    /// How far a rollout source's log-probs were from the trainer's.
+    pub mismatch: Option<Mismatch>,
     pub(crate) passes: u32,
 }
 
@@ -251,7 +254,8 @@ impl StepReport {
         let update = &self.update;
         log("entropy".into(), json!(self.entropy()));
         if update.passes > 0 {
-            if let Some(ratio) = update.ratio_mean {
+            let corrected = update.mismatch.map(|mismatch| mismatch.ratio_mean);
+            if let Some(ratio) = corrected.or(update.ratio_mean) {
                 log("sampling/importance_sampling_ratio/mean".into(), json!(ratio));
             }
             log("clip_ratio/region_mean".into(), json!(update.clip_frac));
@@ -268,6 +272,13 @@ impl StepReport {
                 log("val/explained_variance".into(), json!(share));
             }
             log("objective/non_score_reward".into(), json!(judgement.kl_reward));
+        }
+        if let Some(mismatch) = &update.mismatch {
+            let difference = "sampling/sampling_logp_difference";
+            log(format!("{difference}/mean"), json!(mismatch.logp_difference_mean));
+            log(format!("{difference}/max"), json!(mismatch.logp_difference_max));
+            log("sampling/importance_sampling_ratio/min".into(), json!(mismatch.ratio_min));
+            log("sampling/importance_sampling_ratio/max".into(), json!(mismatch.ratio_max));
         }
         log("learning_rate".into(), json!(update.lr));
         log("optim/update_tokens".into(), json!(update.update_tokens));

@@ -9,6 +9,7 @@
 //! - The final evaluation is of the weights in the last checkpoint, which are f32, so `e2h eval` repeats it.
 
 mod folder;
+mod follow;
 mod ledger;
 mod session;
 mod watch;
@@ -20,6 +21,8 @@ use e2h_core::Problem;
 use serde::{Deserialize, Serialize};
 
 pub use folder::RunFolder;
+pub use follow::follow;
+use follow::tell_failure;
 pub use ledger::OnWriteError;
 use session::Session;
 
@@ -172,7 +175,11 @@ impl Run<'_> {
     /// Whatever a step, an evaluation or a file operation ran into.
     pub fn run(&self, trainer: &mut Trainer<'_>, observer: &mut dyn Observer) -> Result<RunEnd> {
         let _lock = self.folder.lock()?;
-        Session::new(self, trainer.config.token_budget, observer).run(trainer)
+        let end = Session::new(self, trainer.config.token_budget, observer).run(trainer);
+        if let Err(error) = &end {
+            tell_failure(&*trainer.ranks, error);
+        }
+        end
     }
 }
 

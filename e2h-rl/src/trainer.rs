@@ -14,6 +14,7 @@
 //!   a second forward pass.
 //! - A rollout that the verifier could not decide takes no part in its group's mean and gets no gradient.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use e2h_core::{Curriculum, Problem, ProblemSampler, Rollout, RootSeed, Task};
@@ -23,9 +24,11 @@ use crate::advantage::{advantages, is_zero_variance};
 use crate::collect::{Drawn, outcomes};
 use crate::config::GrpoConfig;
 use crate::critic::Critic;
+use crate::ranks::Ranks;
 use crate::replay::Replay;
 use crate::report::StepReport;
 use crate::reward::Reward;
+use crate::source::RolloutSource;
 use crate::update::{Counted, minibatches};
 use crate::{Result, fault};
 
@@ -43,6 +46,10 @@ pub enum Reference {
 pub struct Trainer<'a> {
     /// The policy.
     pub policy: LanguageModel,
+    /// The processes that train together.
+    pub ranks: Rc<dyn Ranks>,
+    /// Draws the rollouts in place of the policy's own engine.
+    pub rollouts: Option<Box<dyn RolloutSource>>,
     /// What the loss's KL term compares with.
     pub reference: Reference,
     /// Optimiser state.

@@ -4,14 +4,18 @@
 //! - A group is never split over minibatches.
 //! - Groups without advantage cost no pass, but count in the means of the loss up to the number of prompts.
 
+use std::borrow::Cow;
+
 use e2h_core::Rollout;
-use e2h_model::clip_global_norm;
+use e2h_model::{Group, clip_global_norm};
 
 use crate::collect::is_verified;
 use crate::config::GrpoConfig;
 use crate::critic::Judgement;
 use crate::loss::BatchSize;
-use crate::minibatch::{Minibatch, Row, backward};
+use crate::minibatch::{Minibatch, PassSums, Row, backward};
+use crate::mismatch::{Measured, Mismatch};
+use crate::ranks::work::{cut, own_parts, parts_sum, share_stats};
 use crate::report::UpdateStats;
 use crate::reward::Reward;
 use crate::rollout::is_truncated;
@@ -110,13 +114,16 @@ impl Trainer<'_> {
     /// # Errors
     /// When the engine fails.
     pub(crate) fn refer(&self, minibatches: &mut [Minibatch<'_>]) -> Result<()> {
+        if matches!(self.reference, Reference::None) {
+            return Ok(());
+        }
         for minibatch in minibatches {
-            let (groups, budget) = (minibatch.packed(), self.token_budget);
-            let stats = match &self.reference {
-                Reference::Model(model) => model.token_stats(&groups, budget)?,
-                Reference::AdapterOff => self.policy.engine().base_token_stats(&groups, budget)?,
-                Reference::None => break,
+            let budget = self.token_budget;
+            let compute = |own: &[Group<'_>]| match &self.reference {
+                Reference::Model(model) => model.token_stats(own, budget),
+                _ => self.policy.engine().base_token_stats(own, budget),
             };
+            let stats = share_stats(&*self.ranks, self.n_parts(), &minibatch.packed(), compute)?;
             minibatch.refer_to(stats);
         }
         Ok(())
@@ -156,40 +163,95 @@ impl Trainer<'_> {
         let (lr, token_budget) = (config.lr_at(step), self.token_budget);
         let mut stats = UpdateStats { lr, token_budget, ..UpdateStats::default() };
         stats.update_tokens = minibatches.iter().map(Minibatch::n_rows).sum();
+        stats.mismatch = self.correct_mismatch(minibatches)?;
         for iteration in 0..config.num_iterations {
             for (index, minibatch) in minibatches.iter_mut().enumerate() {
                 let key = [step, iteration as u64, index as u64];
                 let dropout = self.seed.stream("dropout", &key);
                 self.policy.engine_mut().set_dropout_stream(dropout);
-                self.update_once(step, minibatch, iteration + index == 0, &mut stats)?;
+                self.update_once(key, minibatch, &mut stats)?;
             }
         }
         Ok(stats)
     }
 
-    /// One optimiser step.
+    /// Corrects for a rollout source whose log-probs are not the trainer's; `None` without one.
+    fn correct_mismatch(&self, minibatches: &mut [Minibatch<'_>]) -> Result<Option<Mismatch>> {
+        let cap = self.config.importance_sampling_cap;
+        if self.rollouts.is_none() || cap == 0.0 {
+            return Ok(None);
+        }
+        let mut measured = Measured::default();
+        for minibatch in minibatches {
+            let engine = self.policy.engine();
+            let compute = |own: &[Group<'_>]| engine.token_stats(own, self.token_budget);
+            let stats = share_stats(&*self.ranks, self.n_parts(), &minibatch.packed(), compute)?;
+            minibatch.correct(&stats, cap, &mut measured);
+        }
+        Ok(measured.figures())
+    }
+
+    /// Parts that the work on a minibatch is cut into.
+    fn n_parts(&self) -> usize {
+        if self.config.shards == 0 { self.ranks.size() } else { self.config.shards }
+    }
+
+    /// The gradient of a minibatch's loss, that of the value head behind it, and the sums of the pass: each rank
+    /// computes its parts, all get the whole.
+    ///
+    /// `key` is step, iteration and minibatch.
+    fn gradient(
+        &mut self,
+        key: [u64; 3],
+        minibatch: &Minibatch<'_>,
+    ) -> Result<(Vec<f32>, PassSums)> {
+        let n_parts = self.n_parts();
+        let (config, seed, ranks) = (self.config, self.seed, &*self.ranks);
+        let head = self.critic.as_ref().map(|critic| &critic.head);
+        let runs = cut(&minibatch.group_rows(), n_parts);
+        let (policy, budget) = (&mut self.policy, &mut self.token_budget);
+        let mut part = |index: usize| -> Result<(Vec<f32>, Vec<f64>)> {
+            let mut piece = Cow::Borrowed(minibatch);
+            if n_parts > 1 {
+                piece = Cow::Owned(minibatch.part(runs[index].clone()));
+                let key = [key[0], key[1], key[2], index as u64];
+                policy.engine_mut().set_dropout_stream(seed.stream("dropout/part", &key));
+            }
+            let engine = policy.engine();
+            let n_params = engine.params().len();
+            let mut grads = vec![0.0; n_params + head.map_or(0, |head| head.params().len())];
+            if piece.is_empty() {
+                return Ok((grads, PassSums::default().to_few()));
+            }
+            let pass = memory::within(budget, key[0], |budget| {
+                grads.fill(0.0);
+                let config = GrpoConfig { token_budget: budget, ..config.clone() };
+                let (own, of_head) = grads.split_at_mut(n_params);
+                backward(engine, &piece, &config, own, head.map(|head| (head, of_head)))
+            })?;
+            Ok((grads, pass.to_few()))
+        };
+        let (mut grads, sums) = parts_sum(own_parts(ranks, n_parts)?, &mut part)?;
+        ranks.sum(&mut grads)?;
+        Ok((grads, PassSums::from_few(&ranks.sum_few(&sums)?)))
+    }
+
+    /// One optimiser step; `key` is step, iteration and minibatch.
     fn update_once(
         &mut self,
-        step: u64,
+        key: [u64; 3],
         minibatch: &mut Minibatch<'_>,
-        is_first: bool,
         stats: &mut UpdateStats,
     ) -> Result<()> {
         let config = self.config;
-        let engine = self.policy.engine();
+        let step = key[0];
         if config.top_entropy_quantile < 1.0 {
-            minibatch.choose_active(engine, config.top_entropy_quantile, self.token_budget)?;
+            let (engine, budget) = (self.policy.engine(), self.token_budget);
+            let shared = (&*self.ranks, self.n_parts());
+            minibatch.choose_active(engine, shared, config.top_entropy_quantile, budget)?;
         }
-        let head = self.critic.as_ref().map(|critic| &critic.head);
-        let mut grads = vec![0.0; engine.params().len()];
-        let mut head_grads = vec![0.0; head.map_or(0, |head| head.params().len())];
-        let pass = memory::within(&mut self.token_budget, step, |budget| {
-            grads.fill(0.0);
-            head_grads.fill(0.0);
-            let config = GrpoConfig { token_budget: budget, ..config.clone() };
-            let head = head.map(|head| (head, head_grads.as_mut_slice()));
-            backward(engine, minibatch, &config, &mut grads, head)
-        })?;
+        let (mut grads, pass) = self.gradient(key, minibatch)?;
+        let mut head_grads = grads.split_off(self.policy.engine().params().len());
         stats.token_budget = self.token_budget;
         if fault::strikes("update", step, "nan") {
             grads[0] = f32::NAN;
@@ -213,7 +275,7 @@ impl Trainer<'_> {
                 return Err(Error::Diverged { n: self.bad_updates, step });
             }
         }
-        if is_first && pass.n_fresh > 0 {
+        if key[1..] == [0, 0] && pass.n_fresh > 0 {
             stats.ratio_mean = Some(pass.ratio / pass.n_fresh as f64);
         }
         stats.record(norm, head_norm, &pass);

@@ -103,6 +103,13 @@ Examples:
   e2h model export runs/a --out models/a      the newest checkpoint for other programs
   e2h model merge adapters/a --out models/a   an adapter added to its model's weights";
 
+/// Below `e2h serve --help`.
+pub(super) const SERVE: &str = "\
+Examples:
+  e2h serve -m models/mine                    on http://127.0.0.1:8000, for this machine only
+  e2h serve runs/countdown-gaussian-0 --port 0  the newest checkpoint of a run, on a free port
+  e2h serve -m models/mine --host 0.0.0.0     for others too; E2H_API_KEY holds the key";
+
 /// Below `e2h sft --help`.
 pub(super) const SFT: &str = "\
 Examples:
@@ -114,7 +121,8 @@ Examples:
 pub(super) const DOCTOR: &str = "\
 Examples:
   e2h doctor
-  e2h doctor --json";
+  e2h doctor --json
+  e2h doctor scale --step-s 12   where more ranks stop paying for steps of 12 seconds";
 
 /// Below `e2h completions --help`.
 pub(super) const COMPLETIONS: &str = "\
@@ -149,6 +157,7 @@ mod tests {
             SCHEDULE,
             CONFIG,
             BASE,
+            SERVE,
             DOCTOR,
             COMPLETIONS,
         ];

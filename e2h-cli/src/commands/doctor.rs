@@ -8,13 +8,15 @@
 
 use serde_json::{Value, json};
 
-use crate::args::DoctorArgs;
+use crate::args::{DoctorArgs, DoctorCommand};
 use crate::hints::Outcome;
 use crate::progress::out;
 
 mod probe;
+mod scale;
 
 use probe::{Cpu, Gpu};
+pub(crate) use scale::ScaleArgs;
 
 /// Sizes of well-known open models, in billions of parameters.
 const SIZES: [(&str, f64); 7] = [
@@ -49,6 +51,9 @@ struct Machine {
 
 /// Runs the command.
 pub(crate) fn run(args: &DoctorArgs) -> Outcome {
+    if let Some(DoctorCommand::Scale(args)) = &args.command {
+        return scale::run(args);
+    }
     let machine = Machine {
         cpu: probe::cpu(),
         memory: probe::memory(),

@@ -2,13 +2,16 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use e2h_core::{Problem, RootSeed, Task, write_atomic};
 use e2h_model::{AdamW, Adapter, LanguageModel};
-use e2h_rl::{Critic, EvalReport, Reference, Replay, Run, RunEnd, RunFolder, Trainer};
+use e2h_rl::{
+    Critic, EvalReport, Ranks, Reference, Replay, RolloutSource, Run, RunEnd, RunFolder, Trainer,
+};
 use e2h_sched::LevelSampler;
 use serde_json::{Value, json};
 
@@ -20,6 +23,7 @@ use crate::layers::Resolved;
 use crate::policy::{self, Placed};
 use crate::problems::{Problems, in_words};
 use crate::progress::{clock, out, say};
+use crate::ranks::{agree, tell};
 use crate::table;
 use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
 
@@ -27,8 +31,8 @@ use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
     // A run folder is made only when everything that can be wrong with the input has been looked at.
     let (config, begun) = match &args.resume {
-        Some(path) => resume(path)?,
-        None => (args.config.resolve()?, None),
+        Some(path) => resume(path, args.rollouts.as_deref())?,
+        None => (with_rollouts(&args.config, args.rollouts.as_deref()).resolve()?, None),
     };
     let (config, text) = (config.value, config.text);
     if args.dry_run {
@@ -38,23 +42,37 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let ui = ui.resolve(Surroundings::here()).map_err(|problem| {
         Failure::usage(problem).hint("--ui plain prints lines, --ui auto chooses")
     })?;
-    let quiet = ui == UiArg::None;
+    let ranks: Rc<dyn Ranks> = crate::ranks::join()?.into();
+    // Several processes cannot share a screen.
+    let ui = if ranks.size() > 1 && ui == UiArg::Tui { UiArg::Plain } else { ui };
+    let quiet = ui == UiArg::None || !ranks.leads();
     let start = Instant::now();
     let task = config.task.clone().task().map_err(first_problem)?;
-    let Placed { policy, place } = policy::place(&config.model)?;
-    let policy = with_fresh_adapter(policy, &config);
-    let problems = Problems::new(&config, task.as_ref())?;
-    check_words(&policy, task.as_ref(), &config.model.base, &problems.pools)?;
-    check_reference(&policy, &config)?;
+    let prepared = tell(&*ranks, prepare(&config, task.as_ref(), &*ranks))?;
+    let Prepared { policy, place, problems } = prepared;
+    agree(&*ranks, &text, &policy, &problems.pools)?;
+    let path = match (&begun, &args.run_dir) {
+        (Some(folder), _) => folder.path().to_path_buf(),
+        (None, Some(path)) => path.clone(),
+        (None, None) => free_name(task.name(), &config)?,
+    };
+    let path = ranks.broadcast(&path).map_err(|error| crate::ranks::failure(&error))?;
+    let connected = rollouts(&config, task.as_ref(), &policy, &problems, &path, ranks.rank());
+    let rollouts = tell(&*ranks, connected)?;
+    if !ranks.leads() {
+        let mut trainer = problems.trainer(&config, task.as_ref(), policy, rollouts, ranks)?;
+        let end = e2h_rl::follow(&mut trainer, &problems.held_out);
+        return end.map_err(|error| run_failure(&error, &path));
+    }
     let folder = match begun {
         Some(folder) => folder,
-        None => begin(args.run_dir.as_deref(), task.name(), &config, &text)?,
+        None => tell(&*ranks, begin(&path, &text))?,
     };
     if !quiet {
         start_card(&config, task.as_ref(), &policy, &place, &folder);
     }
     let stop = stop_flag(quiet)?;
-    let mut trainer = problems.trainer(&config, task.as_ref(), policy)?;
+    let mut trainer = problems.trainer(&config, task.as_ref(), policy, rollouts, ranks)?;
     let steps = config.train.steps;
     let mut about = about(&config, task.as_ref(), &folder);
     if ui == UiArg::Tui {
@@ -95,6 +113,24 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     }
 }
 
+/// What a run begins with.
+struct Prepared {
+    policy: LanguageModel,
+    /// Engine, device and why, for a person.
+    place: String,
+    problems: Problems,
+}
+
+/// Loads the policy and the problems, and looks whether they go together.
+fn prepare(config: &Config, task: &dyn Task, ranks: &dyn Ranks) -> Outcome<Prepared> {
+    let Placed { policy, place } = policy::place(&crate::ranks::own_device(&config.model, ranks))?;
+    let policy = with_fresh_adapter(policy, config);
+    let problems = Problems::new(config, task)?;
+    check_words(&policy, task, &config.model.base, &problems.pools)?;
+    check_reference(&policy, config)?;
+    Ok(Prepared { policy, place, problems })
+}
+
 /// Puts a fresh adapter beside the weights where the configuration asks for one; the base's own is trained on.
 pub(crate) fn with_fresh_adapter(policy: LanguageModel, config: &Config) -> LanguageModel {
     match &config.model.lora {
@@ -108,23 +144,26 @@ pub(crate) fn with_fresh_adapter(policy: LanguageModel, config: &Config) -> Lang
 }
 
 /// Makes the folder of a new run and writes its configuration.
-fn begin(path: Option<&Path>, task: &str, config: &Config, text: &str) -> Outcome<RunFolder> {
-    let path = match path {
-        Some(path) => path.to_path_buf(),
-        None => free_name(task, config)?,
-    };
-    let folder = RunFolder::create(&path).map_err(|error| run_failure(&error, &path))?;
+fn begin(path: &Path, text: &str) -> Outcome<RunFolder> {
+    let folder = RunFolder::create(path).map_err(|error| run_failure(&error, path))?;
     write_atomic(&folder.file("config.toml"), text.as_bytes()).map_err(Failure::run)?;
     Ok(folder)
 }
 
 /// Reads the configuration of a run that began.
-fn resume(path: &Path) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
+fn resume(path: &Path, rollouts: Option<&str>) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
     let folder = RunFolder::open(path).map_err(|error| {
         Failure::usage(error).hint("give the folder that `e2h train` printed when it began")
     })?;
     let args = ConfigArgs { files: vec![folder.file("config.toml")], ..ConfigArgs::default() };
-    Ok((args.resolve()?, Some(folder)))
+    Ok((with_rollouts(&args, rollouts).resolve()?, Some(folder)))
+}
+
+/// The arguments with a source of rollouts; a run that goes on may find its server elsewhere.
+fn with_rollouts(args: &ConfigArgs, rollouts: Option<&str>) -> ConfigArgs {
+    let mut args = args.clone();
+    args.sets.extend(rollouts.map(|source| format!("rollouts.source={source:?}")));
+    args
 }
 
 /// `runs/TASK-SCHEDULE-SEED`, or the first free name with a number behind it.
@@ -144,6 +183,8 @@ impl Problems {
         config: &'a Config,
         task: &'a dyn Task,
         policy: LanguageModel,
+        rollouts: Option<Box<dyn RolloutSource>>,
+        ranks: Rc<dyn Ranks>,
     ) -> Outcome<Trainer<'a>> {
         let sizes: Vec<u64> = self.pools.iter().map(|pool| pool.len() as u64).collect();
         let seed = RootSeed(config.seed);
@@ -156,6 +197,8 @@ impl Problems {
             true => Reference::Model(policy::place(&config.model)?.policy.into_engine()),
         };
         Ok(Trainer {
+            ranks,
+            rollouts,
             reference,
             optimizer: AdamW::new(config.train.adamw, policy.engine().params().len()),
             critic: Critic::of(&config.train, policy.engine().config().hidden_size),
@@ -171,6 +214,26 @@ impl Problems {
             token_budget: config.train.token_budget,
         })
     }
+}
+
+/// Connects to the server that rollouts are drawn from; `None` for the policy's own engine.
+fn rollouts(
+    config: &Config,
+    task: &dyn Task,
+    policy: &LanguageModel,
+    problems: &Problems,
+    run: &Path,
+    rank: usize,
+) -> Outcome<Option<Box<dyn RolloutSource>>> {
+    let Some(server) = config.rollouts.server() else { return Ok(None) };
+    let Some(problem) = problems.pools.iter().find_map(|pool| pool.first()) else {
+        return Ok(None);
+    };
+    let prompt = task.prompt(problem).map_err(Failure::run)?;
+    let probe = policy.text().encode_prompt(&prompt).map_err(Failure::run)?;
+    // Each rank hands over its own copy of the adapter, under its own name.
+    let run = if rank == 0 { run.to_path_buf() } else { run.join(format!("rank-{rank}")) };
+    crate::remote::connect(server, &config.rollouts, policy, &probe, &run).map(Some)
 }
 
 /// Refuses a model whose tokenizer does not know the words of the task's prompts.
@@ -226,6 +289,7 @@ fn run_failure(error: &e2h_rl::Error, path: &Path) -> Failure {
     let text = std::iter::successors(std::error::Error::source(error), |error| error.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
     match error {
+        e2h_rl::Error::Ranks(error) => crate::ranks::failure(error),
         e2h_rl::Error::RunExists(_) => Failure::usage(text).hint(format!(
             "go on with it by `e2h train --resume {shown}`, or give another --run-dir"
         )),
@@ -377,3 +441,6 @@ fn summary(
         "levels": levels,
     })
 }
+
+#[cfg(test)]
+mod tests;

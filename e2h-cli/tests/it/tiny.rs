@@ -30,7 +30,7 @@ const SETS: [&str; 15] = [
 ];
 
 /// A base policy of a few thousand weights; it is made once for all tests.
-fn model() -> &'static Path {
+pub(crate) fn model() -> &'static Path {
     static MODEL: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = MODEL.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -47,6 +47,8 @@ impl GrpoConfig {
         real("vespo_lambda_pos", self.vespo_lambda_pos, 0.0, f64::INFINITY);
         real("vespo_k_neg", self.vespo_k_neg, 0.0, f64::INFINITY);
         real("vespo_lambda_neg", self.vespo_lambda_neg, 0.0, f64::INFINITY);
+        let cap = self.importance_sampling_cap;
+        real("importance_sampling_cap", cap, 0.0, f64::INFINITY);
         real("reference_mixup", self.reference_mixup, 0.0, 1.0);
         real("overlong_penalty", self.overlong_penalty, 0.0, f64::INFINITY);
         real("kl_beta", self.kl_beta, 0.0, f64::INFINITY);

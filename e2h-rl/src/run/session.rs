@@ -7,12 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use e2h_core::{Problem, sync, write_atomic};
 use serde_json::{Value, json};
 
+use super::follow::{Order, tell};
 use super::ledger::{Ledger, OnWriteError};
 use super::watch::Watch;
 use super::{Best, Observer, Run, RunEnd, SampledEvals, Wish};
 use crate::checkpoint::{self, TrainerState};
 use crate::eval::{EvalMetric, EvalReport, evaluate_rows};
 use crate::report::StepReport;
+use crate::source::Sourced;
 use crate::trainer::Trainer;
 use crate::{Error, Result, fault, tensorboard};
 
@@ -69,8 +71,10 @@ impl<'a> Session<'a> {
                 }
                 self.log(&format!("stopped after {step} steps"))?;
                 self.ledger.borrow_mut().flush()?;
+                tell(&*trainer.ranks, Order::End)?;
                 return Ok(RunEnd::Stopped { step });
             }
+            tell(&*trainer.ranks, Order::Step(step))?;
             let report = trainer.step(step)?;
             self.write_step(trainer, &report)?;
             self.observer.step(&report);
@@ -88,6 +92,7 @@ impl<'a> Session<'a> {
         let before = self.evaluation_at(0)?.ok_or_else(|| lost("first"))?;
         let after = self.evaluation_at(last)?.ok_or_else(|| lost("last"))?;
         self.log(&format!("finished after {last} steps"))?;
+        tell(&*trainer.ranks, Order::End)?;
         Ok(RunEnd::Finished { before, after })
     }
 
@@ -101,6 +106,7 @@ impl<'a> Session<'a> {
         })?;
         let step = match &found {
             Some((path, state)) => {
+                tell(&*trainer.ranks, Order::Restore(path.clone()))?;
                 checkpoint::restore(trainer, path, state)?;
                 state.step
             }
@@ -227,20 +233,24 @@ impl<'a> Session<'a> {
     /// Evaluates, and saves and keeps the checkpoint when it is the best so far.
     fn evaluate(&mut self, trainer: &mut Trainer<'_>, step: u64, saved: &mut u64) -> Result<()> {
         fault::pass("evaluate", step);
-        let (task, sampling) = (trainer.task, &trainer.config.sampling);
-        let (policy, run) = (&mut trainer.policy, self.run);
+        let run = self.run;
         let eval = match run.config.sampled_evals {
             SampledEvals::Last if step < trainer.config.steps => run.eval.greedy(),
             SampledEvals::All | SampledEvals::Last => run.eval.clone(),
         };
+        tell(&*trainer.ranks, Order::Evaluate(eval.clone()))?;
+        let (task, sampling) = (trainer.task, &trainer.config.sampling);
+        let mut policy = Sourced::new(&mut trainer.policy, None, &*trainer.ranks);
         let per_problem = 1 + eval.n_samples;
         let total = run.held_out.iter().map(|rows| rows.len() * per_problem).sum();
         let (mut done, observer) = (0, &mut *self.observer);
         observer.evaluating(done, total);
-        let (report, rows) = evaluate_rows(policy, task, run.held_out, sampling, &eval, |n| {
+        let watched = |n| {
             done += n;
             observer.evaluating(done, total);
-        })?;
+        };
+        let results = evaluate_rows(&mut policy, task, run.held_out, sampling, &eval, watched);
+        let (report, rows) = policy.settle(results)?;
         let mut text = String::new();
         for row in rows {
             text += &serde_json::to_string(&row)
@@ -318,7 +328,7 @@ impl<'a> Session<'a> {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &Error) -> String {
+pub(super) fn chain(error: &Error) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

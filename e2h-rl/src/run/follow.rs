@@ -1,0 +1,79 @@
+//! The ranks that do not write: they do what rank 0 tells them, step by step.
+//!
+//! # Invariants
+//! - Followers touch no file but a checkpoint that they are told to take up.
+//! - Before each step, evaluation and end rank 0 says which it is, so that ranks cannot drift apart unnoticed.
+
+use std::path::PathBuf;
+
+use e2h_core::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint;
+use crate::eval::{EvalConfig, evaluate};
+use crate::ranks::Ranks;
+use crate::source::Sourced;
+use crate::trainer::Trainer;
+use crate::{Error, Result};
+
+/// What rank 0 tells the others to do next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// Take up this checkpoint.
+    Restore(PathBuf),
+    /// Make this step.
+    Step(u64),
+    /// Evaluate like this.
+    Evaluate(EvalConfig),
+    /// The run is over.
+    End,
+}
+
+/// Tells the other ranks, where there are some.
+///
+/// # Errors
+/// [`RankError`](crate::RankError).
+pub(super) fn tell(ranks: &dyn Ranks, order: Order) -> Result<()> {
+    if ranks.size() > 1 {
+        ranks.broadcast(&Some(order))?;
+    }
+    Ok(())
+}
+
+/// Tells the other ranks that this one has failed, unless they are what failed.
+pub(super) fn tell_failure(ranks: &dyn Ranks, error: &Error) {
+    if !matches!(error, Error::Ranks(_)) {
+        ranks.fail(&super::session::chain(error));
+    }
+}
+
+/// Takes part in a run that rank 0 leads, until it is over.
+///
+/// # Errors
+/// Whatever a step, an evaluation or a checkpoint ran into, here or on another rank.
+pub fn follow(trainer: &mut Trainer<'_>, held_out: &[Vec<Problem>]) -> Result<()> {
+    let end = orders(trainer, held_out);
+    if let Err(error) = &end {
+        tell_failure(&*trainer.ranks, error);
+    }
+    end
+}
+
+fn orders(trainer: &mut Trainer<'_>, held_out: &[Vec<Problem>]) -> Result<()> {
+    loop {
+        match trainer.ranks.broadcast(&None::<Order>)? {
+            Some(Order::Restore(path)) => {
+                let state = checkpoint::verify(&path)?;
+                checkpoint::restore(trainer, &path, &state)?;
+            }
+            Some(Order::Step(step)) => drop(trainer.step(step)?),
+            Some(Order::Evaluate(eval)) => {
+                let (task, sampling) = (trainer.task, &trainer.config.sampling);
+                let mut policy = Sourced::new(&mut trainer.policy, None, &*trainer.ranks);
+                let report = evaluate(&mut policy, task, held_out, sampling, &eval, |_| ());
+                policy.settle(report)?;
+            }
+            Some(Order::End) | None => return Ok(()),
+        }
+    }
+}
