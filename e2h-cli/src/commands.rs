@@ -1,12 +1,14 @@
 //! One file a verb.
 
 pub(crate) mod base;
+pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod golden;
 pub(crate) mod inspect;
 pub(crate) mod model;
 pub(crate) mod plan;
@@ -34,5 +36,5 @@ The verbs:
   schedule        look at a curriculum before using it:       e2h schedule show
   inspect         read what it said in training:              e2h inspect runs/NAME
 
-Also: tasks, config, export, model, sft, base, doctor (what can this machine do?), completions.
+Also: tasks, config, export, model, sft, base, doctor (what can this machine do?), bench, golden, completions.
 `e2h VERB --help` explains each, with examples.";

@@ -27,7 +27,7 @@ use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
     // A run folder is made only when everything that can be wrong with the input has been looked at.
     let (config, begun) = match &args.resume {
-        Some(path) => resume(path)?,
+        Some(path) => resume(path, args.config.device.clone())?,
         None => (args.config.resolve()?, None),
     };
     let (config, text) = (config.value, config.text);
@@ -116,11 +116,12 @@ fn begin(path: Option<&Path>, task: &str, config: &Config, text: &str) -> Outcom
 }
 
 /// Reads the configuration of a run that began.
-fn resume(path: &Path) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
+fn resume(path: &Path, device: Option<String>) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
     let folder = RunFolder::open(path).map_err(|error| {
         Failure::usage(error).hint("give the folder that `e2h train` printed when it began")
     })?;
-    let args = ConfigArgs { files: vec![folder.file("config.toml")], ..ConfigArgs::default() };
+    let args =
+        ConfigArgs { files: vec![folder.file("config.toml")], device, ..ConfigArgs::default() };
     Ok((args.resolve()?, Some(folder)))
 }
 

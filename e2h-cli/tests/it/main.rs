@@ -4,6 +4,7 @@ mod chat_models;
 mod evaluate;
 mod faults;
 mod golden;
+mod gpu;
 mod guide;
 mod models;
 mod options;
