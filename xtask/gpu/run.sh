@@ -12,7 +12,8 @@
 #   E2H_SECONDS      no piece starts that may take longer than what is left of these seconds (default 570)
 #   E2H_STATE        what has been done so far (default: state beside this file)
 #   E2H_ONLY         a pattern of pieces, for example 'golden-*|bench-*'
-#   E2H_MODEL        a folder with SmolLM2-135M-Instruct for the trainings; without it the parts in model-* are put together
+#   E2H_MODEL        a folder with SmolLM2-135M-Instruct for the trainings; without it the parts in model-*, here or beside
+#                    this folder, are put together
 #   E2H_PEER_PYTHON  a Python with torch, transformers, trl, peft and datasets, to run peer_grpo_step.py in turn
 set -uo pipefail
 shopt -s extglob
@@ -28,6 +29,8 @@ state=${E2H_STATE:-$here/state}
 only="@(${E2H_ONLY:-*})"
 deadline=$((SECONDS + ${E2H_SECONDS:-570}))
 failed=0 left=0 total=0
+# The least seconds that a training is begun with.
+least=90
 
 if [[ $dry == no ]]; then
     mkdir -p "$state" "$out"
@@ -86,6 +89,9 @@ piece() {
 training() {
     local name=$1 seconds=$2 run=$state/runs/$3
     shift 3
+    # A training can be stopped at any step, so it may begin with less time than it would take.
+    local rest=$((deadline - SECONDS))
+    [[ $dry == no ]] && ((rest >= least && rest < seconds)) && seconds=$rest
     may_start "$name" "$seconds" || return 0
     local command=("$e2h" train --quiet --run-dir "$run" "$@" --device "$device")
     [[ $dry == no && -e $run/config.toml ]] && command=("$e2h" train --quiet --resume "$run" --device "$device")
@@ -150,16 +156,19 @@ play() { "$e2h" tasks play --preset "gpu/$1" -n "$2" >"$state/play-$1.jsonl.new"
 
 bench() { piece "$1" "$2" "$e2h" bench --device "$device" --json "${@:3}"; }
 
+# The files that a packed model is in, in their order.
+parts() { compgen -G "$here/model-*/part.*" || compgen -G "$here/../model-*/part.*"; }
+
 # The folder of the model that the real trainings start from.
 model() {
     if [[ -n ${E2H_MODEL:-} || $dry == yes ]]; then
         echo "${E2H_MODEL:-MODEL}"
     elif [[ -e $state/model/config.json ]]; then
         echo "$state/model"
-    elif compgen -G "$here/model-*/part.*" >/dev/null; then
+    elif [[ -n $(parts) ]]; then
         mkdir -p "$state/model.new"
-        cat "$here"/model-*/part.* | gunzip | tar -x -C "$state/model.new" && mv "$state/model.new" "$state/model" &&
-            echo "$state/model"
+        parts | tr '\n' '\0' | xargs -0 cat | gunzip | tar -x -C "$state/model.new" &&
+            mv "$state/model.new" "$state/model" && echo "$state/model"
     fi
 }
 
@@ -177,24 +186,24 @@ if [[ $size == tiny ]]; then
     training train-short 120 short --preset countdown-nano "${short[@]}"
     bases=(embedded:countdown-nano embedded:blocksworld-nano)
     plays=4 sft=(--epochs 1 --batch 2 --set model.engine=\"burn\" --set 'model.lora.targets=["q_proj"]') short+=(--set train.lr=1e-3)
-    schedules="balanced only"
+    schedules="balanced only" long=100
 else
     lora=(--dtype bf16 --lora --gradient-checkpointing)
     piece doctor 60 "$e2h" doctor --json
-    piece golden-f32 300 "$e2h" golden "$here/goldens" --device "$device" --dtype f32 --json
-    piece golden-bf16 300 "$e2h" golden "$here/goldens" --device "$device" --dtype bf16 --json
-    bench bench-1.5b-decode-64 420 --preset qwen2.5-1.5b --dtype bf16 --parts limits,decode
-    peer peer-1.5b 420 --preset qwen2.5-1.5b --lora --steps 2 --micro 8 "${peer_args[@]}"
-    bench bench-1.5b-step-64 540 --preset qwen2.5-1.5b "${lora[@]}" --steps 2
-    bench bench-1.5b-decode-512 540 --preset qwen2.5-1.5b --dtype bf16 --parts limits,decode --prompts 64 --steps 1
-    bench bench-smollm2-512x256 420 --preset smollm2-135m "${lora[@]}" --prompts 64 --completion 256 --shared-prompts --token-budget 32768
-    peer peer-smollm2-512x256 540 --preset smollm2-135m --lora --prompts 64 --completion 256 --steps 1 --micro 64 "${peer_args[@]}"
-    bench bench-3b-step 540 --preset qwen2.5-3b "${lora[@]}" --steps 1 --token-budget 4096
+    piece golden-f32 200 "$e2h" golden "$here/goldens" --device "$device" --dtype f32 --json
+    piece golden-bf16 200 "$e2h" golden "$here/goldens" --device "$device" --dtype bf16 --json
+    bench bench-1.5b-decode-64 240 --preset qwen2.5-1.5b --dtype bf16 --parts limits,decode
+    peer peer-1.5b 300 --preset qwen2.5-1.5b --lora --steps 2 --micro 8 "${peer_args[@]}"
+    bench bench-1.5b-step-64 300 --preset qwen2.5-1.5b "${lora[@]}" --steps 2
+    bench bench-1.5b-decode-512 300 --preset qwen2.5-1.5b --dtype bf16 --parts limits,decode --prompts 64 --steps 1
+    bench bench-smollm2-512x256 240 --preset smollm2-135m "${lora[@]}" --prompts 64 --completion 256 --shared-prompts --token-budget 32768
+    peer peer-smollm2-512x256 300 --preset smollm2-135m --lora --prompts 64 --completion 256 --steps 1 --micro 64 "${peer_args[@]}"
+    bench bench-3b-step 300 --preset qwen2.5-3b "${lora[@]}" --steps 1 --token-budget 4096
     training train-short 300 short --preset countdown-nano --set train.steps=20 --set eval.problems_per_level=50
     bases=()
     plays=6000 sft=(--epochs 1 --batch 64 --lr 2e-4) short=()
-    schedules="balanced gaussian e2h-a cosine only"
-    if [[ -n ${E2H_MODEL:-} || $dry == yes ]] || compgen -G "$here/model-*/part.*" >/dev/null || [[ -e $state/model/config.json ]]; then
+    schedules="balanced gaussian e2h-a cosine only" long=540
+    if [[ -n ${E2H_MODEL:-} || $dry == yes ]] || [[ -n $(parts) || -e $state/model/config.json ]]; then
         base=$(model)
         bases=("$base" "$base")
     fi
@@ -207,13 +216,13 @@ for index in "${!bases[@]}"; do
     if [[ $dry == no && ! -e $state/play-$task.jsonl ]]; then play "$task" "$plays" || failed=$((failed + 1)); fi
     # What a stopped fine-tuning has written is not a model.
     [[ $dry == no && ! -e $state/sft-$task.json ]] && rm -rf "$state/base-$task"
-    piece "sft-$task" 540 "$e2h" sft "$state/play-$task.jsonl" --preset "gpu/$task" -m "${bases[$index]}" \
+    piece "sft-$task" "$long" "$e2h" sft "$state/play-$task.jsonl" --preset "gpu/$task" -m "${bases[$index]}" \
         --out "$state/base-$task" --device "$device" "${sft[@]}"
     [[ $dry == yes || -e $state/sft-$task.json ]] || continue
     for schedule in $schedules; do
         level=()
         [[ $schedule == only ]] && level=(--set schedule.level=3)
-        training "train-$task-$schedule" 540 "$task-$schedule" --preset "gpu/$task" -m "$state/base-$task" \
+        training "train-$task-$schedule" "$long" "$task-$schedule" --preset "gpu/$task" -m "$state/base-$task" \
             --schedule "$schedule" "${level[@]}" "${short[@]}"
     done
 done
