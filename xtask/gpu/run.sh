@@ -5,7 +5,8 @@
 #   ./run.sh --dry-run       prints the pieces and how long each may take
 #
 # Exit code: 0 all pieces are done, 1 a piece failed, 3 pieces are left.
-# OUT gets gpu.json with every piece that is done, and kept.tar.gz with the logs and tables of the trainings.
+# OUT gets gpu.json with every piece that is done, kept.tar.gz with the logs and tables of the trainings, and what another
+# machine goes on from when it lies beside this file: state.tar.gz (the pieces that are done) and kernels.tar.gz.
 #
 #   E2H_DEVICE       cuda (default), cuda:1, cpu
 #   E2H_SIZE         full (default), or tiny: the same commands on work of seconds, to try the script on a CPU
@@ -35,6 +36,9 @@ least=90
 if [[ $dry == no ]]; then
     mkdir -p "$state" "$out"
     export E2H_KERNEL_CACHE=${E2H_KERNEL_CACHE:-$state/kernels}
+    for archive in "$here"/state.tar.gz "$here"/kernels.tar.gz; do
+        [[ -e $archive && ! -e $state/.${archive##*/} ]] && tar -xzf "$archive" -C "$state" && : >"$state/.${archive##*/}"
+    done
     e2h=${E2H_BINARY:-$state/e2h}
     if [[ ! -x $e2h ]]; then
         cat "$here"/e2h.gz.* | gunzip >"$e2h.new" && chmod +x "$e2h.new" && mv "$e2h.new" "$e2h" || exit 1
@@ -44,7 +48,12 @@ else
 fi
 
 # A text as a JSON string.
-quoted() { tr '\n\t\r' '   ' | tr -d '\000-\037' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$/"/'; }
+quoted() {
+    local text
+    text=$(tr '\n\t\r' '   ' | tr -d '\000-\037')
+    text=${text//\\/\\\\}
+    printf '"%s"' "${text//\"/\\\"}"
+}
 
 # Watches the card's memory while a piece runs; leaves the most that was used, in MiB.
 watch_memory() {
@@ -251,6 +260,9 @@ processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n
 } >"$out/gpu.json"
 (cd "$state" && find . -path './runs/*' -type f -not -path '*/checkpoints/*' -size -4096k -print0 2>/dev/null |
     tar -czf - --null -T - 2>/dev/null) >"$out/kept.tar.gz"
+# A fine-tuning is done where its model is, so it is not told to another machine.
+(cd "$state" && find . -maxdepth 1 -name '*.json' -not -name 'sft-*' -print0 | tar -czf - --null -T - 2>/dev/null) >"$out/state.tar.gz"
+[[ -d $state/kernels ]] && tar -czf "$out/kernels.tar.gz" -C "$state" kernels
 echo "$((failed)) failed, $left left; see $out/gpu.json" >&2
 ((failed == 0)) || exit 1
 ((left == 0)) || exit 3
