@@ -8,8 +8,7 @@
 //! # Deviations
 //! - Uniform numbers and sums are f32, those of the host's sampler f64: where `u` falls within rounding of a border the
 //!   two draw neighbouring tokens.
-//! - Top-k and top-p need an order of the vocabulary and are left to the host.
-//! - With min-p the host sums in order of probability and the device in order of ids: the same distribution, other draws.
+//! - Top-k, top-p and min-p are left to the host, whose sampler sums what they leave in order of probability.
 //!
 //! # Invariants
 //! - A token of weight 0 is never drawn, and an index is always within the vocabulary, whatever the logits are.
@@ -29,12 +28,10 @@ const SPAN: usize = 64;
 pub(crate) enum DeviceRule {
     /// The most probable token.
     Greedy,
-    /// At a temperature, among tokens of at least `min_p` times the greatest weight.
+    /// From all tokens, at a temperature above 0.
     Tempered {
-        /// Above 0.
+        /// What logits are divided by.
         temperature: f32,
-        /// 0 keeps all.
-        min_p: f32,
     },
 }
 
@@ -44,11 +41,10 @@ impl DeviceRule {
         if sampling.temperature == 0.0 {
             return Some(Self::Greedy);
         }
-        let sorts = (sampling.top_k > 0 && sampling.top_k < vocab_size) || sampling.top_p < 1.0;
-        (!sorts).then_some(Self::Tempered {
-            temperature: sampling.temperature as f32,
-            min_p: sampling.min_p as f32,
-        })
+        let truncates = (sampling.top_k > 0 && sampling.top_k < vocab_size)
+            || sampling.top_p < 1.0
+            || sampling.min_p > 0.0;
+        (!truncates).then_some(Self::Tempered { temperature: sampling.temperature as f32 })
     }
 
     /// True when each token takes a uniform number.
@@ -71,13 +67,8 @@ impl DeviceRule {
         let shifted = logits.clone() - logits.max_dim(1); // [N, V]
         let log_total = shifted.clone().exp().sum_dim(1).log(); // [N, 1]
         let tokens = match (self, uniforms) {
-            (Self::Tempered { temperature, min_p }, Some(uniforms)) => {
-                let mut weights = shifted.clone().mul_scalar(temperature.recip()).exp();
-                if min_p > 0.0 {
-                    let cut = weights.clone().lower_elem(min_p);
-                    weights = weights.mask_fill(cut, 0.0);
-                }
-                at_share(weights, uniforms)
+            (Self::Tempered { temperature }, Some(uniforms)) => {
+                at_share(shifted.clone().mul_scalar(temperature.recip()).exp(), uniforms)
             }
             _ => shifted.clone().argmax(1),
         };
@@ -204,11 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn truncations_that_need_an_order_are_left_to_the_host() {
+    fn truncations_are_left_to_the_host() {
         let plain = Sampling::default();
         assert!(DeviceRule::of(&plain, 100).is_some());
         assert!(DeviceRule::of(&Sampling { top_k: 100, ..plain.clone() }, 100).is_some());
         assert!(DeviceRule::of(&Sampling { top_k: 9, ..plain.clone() }, 100).is_none());
+        assert!(DeviceRule::of(&Sampling { min_p: 0.1, ..plain.clone() }, 100).is_none());
         assert!(DeviceRule::of(&Sampling { top_p: 0.9, ..plain }, 100).is_none());
     }
 }

@@ -61,7 +61,7 @@ fn section(measured: &Value) -> String {
     );
     let pieces = measured["pieces"].as_array().map(Vec::as_slice).unwrap_or_default();
     let done: Vec<&Value> = pieces.iter().filter(|piece| piece["code"] == 0).collect();
-    goldens(&mut text, &done);
+    goldens(&mut text, &pieces.iter().collect::<Vec<_>>());
     speeds(&mut text, &done);
     trainings(&mut text, &done);
     failures(&mut text, pieces);
@@ -90,7 +90,7 @@ fn goldens(text: &mut String, done: &[&Value]) {
     text.push_str(
         "### Against another program's numbers\n\n\
          | model | engine | dtype | logits | log-probs | gradients | LoRA gradients | greedy | sampler-trainer gap | \
-         two runs differ by |\n| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+         two runs differ by | over its tolerance |\n| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
     );
     for row in found.iter().flat_map(|(_, result)| result["rows"].as_array().into_iter().flatten())
     {
@@ -98,9 +98,10 @@ fn goldens(text: &mut String, done: &[&Value]) {
             Some(value) => format!("{value:.1e}"),
             None => "-".to_owned(),
         };
+        let over = row["over"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {:.1}% | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {:.1}% | {} | {} | {} |",
             row["model"].as_str().unwrap_or_default(),
             row["engine"].as_str().unwrap_or_default(),
             row["dtype"].as_str().unwrap_or_default(),
@@ -111,6 +112,7 @@ fn goldens(text: &mut String, done: &[&Value]) {
             100.0 * row["greedy"].as_f64().unwrap_or(0.0),
             number("gap_mean"),
             number("repeat"),
+            over.collect::<Vec<_>>().join(", "),
         );
     }
     text.push('\n');
@@ -230,7 +232,7 @@ mod tests {
                 {"piece": "golden-f32", "code": 0, "seconds": 2, "peak_gpu_mib": null, "command": "e2h golden goldens",
                  "stderr": "", "result": {"device": "cpu", "rows": [{"model": "qwen2", "engine": "burn", "dtype": "f32",
                  "logits": 1e-6, "logprobs": 2e-6, "gradients": 3e-5, "lora_gradients": null, "greedy": 1.0,
-                 "gap_mean": 1e-7, "repeat": 0.0}]}},
+                 "gap_mean": 1e-7, "repeat": 0.0, "over": ["greedy"]}]}},
                 {"piece": "bench-nano", "code": 0, "seconds": 2, "peak_gpu_mib": 120, "command": "e2h bench", "stderr": "",
                  "result": {"dtype": "f32", "sequences": 4, "prompt": 6, "completion": 5, "rollout_tok_per_s": 100.4,
                  "rollout_share": 0.25, "update_tok_per_s": null, "update_share": null, "step_s": null,
@@ -249,7 +251,7 @@ mod tests {
         let text = section(&measured());
         for line in [
             "Card, memory, driver: no card; A processor.",
-            "| qwen2 | burn | f32 | 1.0e-6 | 2.0e-6 | 3.0e-5 | - | 100.0% | 1.0e-7 | 0.0e0 |",
+            "| qwen2 | burn | f32 | 1.0e-6 | 2.0e-6 | 3.0e-5 | - | 100.0% | 1.0e-7 | 0.0e0 | greedy |",
             "Measured limits: a copy moves 20.0 GB/s (read plus written), a large product runs at 1.00 TFLOP/s.",
             "| bench-nano | f32 | 4 | 6 + 5 | 100 | 25% | - | - | - | 120 |",
             "| countdown | only | 2 | 3 | 25 / - | 50 / 0 |",
