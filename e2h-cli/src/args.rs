@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::args::examples::{
-    BASE, COMPLETIONS, CONFIG, DOCTOR, EVAL, EXAMPLES, EXPORT, INSPECT, MODEL, REPORT, SAMPLE,
-    SCHEDULE, SERVE, SFT, TASKS, TRAIN,
+    BASE, BENCH, COMPLETIONS, CONFIG, DOCTOR, EVAL, EXAMPLES, EXPORT, GOLDEN, INSPECT, MODEL,
+    REPORT, SAMPLE, SCHEDULE, SERVE, SFT, TASKS, TRAIN,
 };
+use crate::commands::bench::BenchArgs;
 use crate::commands::chat::ChatArgs;
 use crate::commands::doctor::ScaleArgs;
+use crate::commands::golden::GoldenArgs;
 use crate::commands::model::ModelArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::sft::SftArgs;
-use crate::commands::tasks::{LabelArgs, SolveArgs, StatsArgs};
+use crate::commands::tasks::{LabelArgs, PlayArgs, SolveArgs, StatsArgs};
 use crate::config::ConfigArgs;
 use crate::ui::UiArg;
 
@@ -75,6 +77,12 @@ pub(crate) enum Command {
     /// Train the starting policy from nothing, on random legal play
     #[command(after_help = BASE)]
     Base(BaseArgs),
+    /// Time rollouts and an update of a known shape, beside what the device can do at best
+    #[command(after_help = BENCH)]
+    Bench(BenchArgs),
+    /// Compare a model's numbers with those of another program, on any device
+    #[command(after_help = GOLDEN)]
+    Golden(GoldenArgs),
     /// What this machine can do: CPU, memory, GPU, disk, and the models that fit
     #[command(after_help = DOCTOR)]
     Doctor(DoctorArgs),
@@ -98,7 +106,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
     /// Go on with a run that was stopped, from its newest checkpoint and with its configuration
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["run_dir", "preset", "files", "sets", "task", "seed", "steps", "schedule", "model"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["run_dir", "preset", "files", "sets", "task", "seed", "steps", "schedule", "model", "dtype"])]
     pub resume: Option<PathBuf>,
     /// Draw rollouts from a completions server (vLLM, SGLang, `e2h serve`): openai:http://HOST:PORT
     #[arg(long, value_name = "SOURCE")]
@@ -336,6 +344,8 @@ pub(crate) enum TasksCommand {
     Solve(SolveArgs),
     /// Give rows levels by how often a policy solves them
     Label(LabelArgs),
+    /// Write random legal play as rows for `e2h sft`: e2h tasks play --preset gpu/countdown -n 4000
+    Play(PlayArgs),
     /// Count rows by level, duplicates, and the overlap of training and test rows
     Stats(StatsArgs),
     /// One problem of each level, with its prompt and its solution

@@ -1,12 +1,14 @@
 //! One file a verb.
 
 pub(crate) mod base;
+pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod golden;
 pub(crate) mod inspect;
 pub(crate) mod model;
 pub(crate) mod plan;
@@ -34,6 +36,6 @@ The five verbs:
   report          a page about a run, or runs side by side:   e2h report runs/A runs/B
   schedule        look at a curriculum before using it:       e2h schedule show
 
-Also: inspect, tasks, serve (a completions server), config, export, model, sft, base, completions,
-doctor (what can this machine do?).
+Also: inspect, tasks, serve (a completions server), config, export, model, sft, base, bench, golden,
+completions, doctor (what can this machine do?).
 `e2h VERB --help` explains each, with examples.";

@@ -1,7 +1,8 @@
 //! The configuration of a run: one TOML table a subject, with the presets of `configs/`.
 
+use clap::ValueEnum;
 use e2h_core::{Error, Level, Task};
-use e2h_model::{ADAPTER_CONFIG_FILE, Family, LoraConfig, ModelConfig};
+use e2h_model::{ADAPTER_CONFIG_FILE, Family, LoraConfig, ModelConfig, Precision};
 use e2h_rl::{EvalConfig, GrpoConfig, RunConfig, SftConfig};
 use e2h_sched::{FilterConfig, FilterKind, Kind, Picking, ScheduleConfig, read_table};
 use e2h_tasks::data::{DataError, DataSpec, HubSpec, LevelMap};
@@ -51,12 +52,15 @@ pub(crate) struct ModelSection {
     pub engine: EngineKind,
     /// Number format of weights and activations on the burn engine.
     pub precision: PrecisionKind,
+    /// Compute each layer a second time on the way back instead of keeping what it computed: less memory, a third more
+    /// work. For the burn engine; the fused one cuts its batch smaller instead.
+    pub gradient_checkpointing: bool,
     /// Train a low-rank adapter beside frozen weights; without this table all weights are trained.
     pub lora: Option<LoraConfig>,
 }
 
 /// What computes a decoder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum EngineKind {
     /// Fused on the CPU, burn on a GPU.
@@ -69,7 +73,7 @@ pub(crate) enum EngineKind {
 }
 
 /// Number format of weights and activations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PrecisionKind {
     /// f32 throughout.
@@ -79,6 +83,25 @@ pub(crate) enum PrecisionKind {
     Bf16,
 }
 
+impl PrecisionKind {
+    /// `f32` or `bf16`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+impl From<PrecisionKind> for Precision {
+    fn from(kind: PrecisionKind) -> Self {
+        match kind {
+            PrecisionKind::F32 => Self::F32,
+            PrecisionKind::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 impl Default for ModelSection {
     fn default() -> Self {
         Self {
@@ -86,6 +109,7 @@ impl Default for ModelSection {
             device: "auto".to_owned(),
             engine: EngineKind::Auto,
             precision: PrecisionKind::F32,
+            gradient_checkpointing: false,
             lora: None,
         }
     }
@@ -284,6 +308,9 @@ pub(crate) struct ConfigArgs {
     /// Where to compute: auto, cpu, cuda, cuda:1
     #[arg(long)]
     pub device: Option<String>,
+    /// Number format of weights and activations on the burn engine
+    #[arg(long, value_enum)]
+    pub dtype: Option<PrecisionKind>,
 }
 
 impl ConfigArgs {
@@ -343,6 +370,9 @@ impl ConfigArgs {
         }
         if let Some(device) = &self.device {
             layers = layers.flag("--device", "model.device", device.clone());
+        }
+        if let Some(dtype) = self.dtype {
+            layers = layers.flag("--dtype", "model.precision", dtype.name().to_owned());
         }
         Ok(layers)
     }

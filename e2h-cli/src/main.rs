@@ -67,6 +67,8 @@ fn run(args: Args) -> Outcome {
         Some(Command::Sft(args)) => commands::sft::run(&args),
         Some(Command::Base(args)) => commands::base::run(&args),
         Some(Command::Export(args)) => commands::export::run(&args),
+        Some(Command::Bench(args)) => commands::bench::run(&args),
+        Some(Command::Golden(args)) => commands::golden::run(&args),
         Some(Command::Doctor(args)) => commands::doctor::run(&args),
         Some(Command::Completions(args)) => commands::shell::completions(&args),
         Some(Command::Man(args)) => commands::shell::man(&args),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use e2h_model::{
-    ADAPTER_CONFIG_FILE, Adapter, EmbeddedModel, LanguageModel, ModelFiles, PeftConfig, Precision,
+    ADAPTER_CONFIG_FILE, Adapter, DeviceChoice, EmbeddedModel, LanguageModel, ModelFiles,
+    PeftConfig,
 };
 
 use crate::config::{EngineKind, ModelSection, PrecisionKind};
@@ -20,10 +21,20 @@ pub(crate) struct Placed {
     pub place: String,
 }
 
+/// The device called `name`, with the way out where it cannot be had.
+pub(crate) fn device(name: &str) -> Outcome<DeviceChoice> {
+    e2h_model::device(name).map_err(|error| {
+        let way_out = match cfg!(feature = "cuda") {
+            true => "`e2h doctor` shows what the driver says; `--device cpu` works everywhere",
+            false => "docs/GPU.md says how to build for CUDA; `--device cpu` works everywhere",
+        };
+        Failure::usage(error).hint(way_out)
+    })
+}
+
 /// Loads the policy of a configuration onto its engine and device.
 pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
-    let device = e2h_model::device(&section.device)
-        .map_err(|error| Failure::usage(error).hint("`--device cpu` works everywhere"))?;
+    let device = device(&section.device)?;
     let on_cpu = device.name == "cpu";
     let fused = match section.engine {
         EngineKind::Auto => on_cpu,
@@ -35,18 +46,21 @@ pub(crate) fn place(section: &ModelSection) -> Outcome<Placed> {
         EngineKind::Burn => false,
     };
     let policy = load(&section.base)?;
-    let place = |engine: &str| format!("{engine} engine on {} ({})", device.name, device.reason);
-    if fused {
-        return Ok(Placed { policy, place: place("fused") });
-    }
-    let precision = match section.precision {
-        PrecisionKind::F32 => Precision::F32,
-        PrecisionKind::Bf16 => Precision::Bf16,
+    let place = |engine: &str, precision: &str| {
+        format!("{engine} engine in {precision} on {} ({})", device.name, device.reason)
     };
+    if fused {
+        let precision = match section.precision {
+            PrecisionKind::F32 => "f32",
+            PrecisionKind::Bf16 => "f32, since bf16 is for the burn engine,",
+        };
+        return Ok(Placed { policy, place: place("fused", precision) });
+    }
+    let precision = section.precision.into();
     let policy = policy
-        .on_burn(&device, precision)
+        .on_burn(&device, precision, section.gradient_checkpointing)
         .map_err(|error| Failure::run(error).hint("`--device cpu` works everywhere"))?;
-    Ok(Placed { policy, place: place("burn") })
+    Ok(Placed { policy, place: place("burn", section.precision.name()) })
 }
 
 /// True for the small models that E2H trains from nothing: their tokenizer is one of words, and knows those of one

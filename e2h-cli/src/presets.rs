@@ -1,4 +1,5 @@
-//! The presets of `configs/`, by name. Those of `paper/` are the runs of the E2H reference.
+//! The presets of `configs/`, by name. Those of `paper/` are the runs of the E2H reference,
+//! those of `gpu/` runs on one GPU.
 
 macro_rules! presets {
     ($($name:literal,)+) => {
@@ -10,6 +11,9 @@ macro_rules! presets {
 pub(crate) const PRESETS: &[(&str, &str)] = presets![
     "countdown-nano",
     "blocksworld-nano",
+    "gpu/smollm2",
+    "gpu/countdown",
+    "gpu/blocksworld",
     "paper/recipe",
     "paper/countdown",
     "paper/blocksworld",

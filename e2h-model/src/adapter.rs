@@ -276,16 +276,34 @@ impl Dropout {
     ///
     /// `row` names the token: see [`row_key`].
     pub(crate) fn apply(self, row: u64, layer: usize, projection: Projection, x: &mut [f32]) {
-        let place = (layer as u64) << 8 | projection as u64;
-        let start = mix(mix(self.key ^ row).wrapping_add(place));
-        let bound = (self.prob * 4_294_967_296.0) as u64;
-        let keep = (1.0 - self.prob).recip() as f32;
+        let start = self.start(row, layer, projection);
+        let (bound, keep) = (self.bound(), self.keep());
         for (channel, x) in x.iter_mut().enumerate() {
             let draw = mix(start.wrapping_add(channel as u64)) >> 32;
             *x *= if draw < bound { 0.0 } else { keep };
         }
     }
+
+    /// The number that a token's channels are counted from in one projection.
+    pub(crate) fn start(self, row: u64, layer: usize, projection: Projection) -> u64 {
+        let place = (layer as u64) << 8 | projection as u64;
+        mix(mix(self.key ^ row).wrapping_add(place))
+    }
+
+    /// Draws of 32 bits below this are dropped.
+    pub(crate) fn bound(self) -> u64 {
+        (self.prob * 4_294_967_296.0) as u64
+    }
+
+    /// What a channel that is kept is multiplied by.
+    pub(crate) fn keep(self) -> f32 {
+        (1.0 - self.prob).recip() as f32
+    }
 }
+
+/// The constants of [`mix`]: the counter's step and two multipliers.
+pub(crate) const MIX: [u64; 3] =
+    [0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB];
 
 /// Names a token of a batch, however it is cut: a prompt's token by its group, a completion's by its sequence.
 pub(crate) fn row_key(is_prompt: bool, index: usize, position: usize) -> u64 {
@@ -294,9 +312,9 @@ pub(crate) fn row_key(is_prompt: bool, index: usize, position: usize) -> u64 {
 
 /// The finaliser of SplitMix64, after one step of its counter.
 fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    let mut z = value.wrapping_add(MIX[0]);
+    z = (z ^ (z >> 30)).wrapping_mul(MIX[1]);
+    z = (z ^ (z >> 27)).wrapping_mul(MIX[2]);
     z ^ (z >> 31)
 }
 

@@ -14,10 +14,8 @@
 //! is the way of Liger Kernel's fused linear cross-entropy (Hsu et al. 2024).
 //!
 //! # Deviations
-//! - Tokens are drawn on the host, from one read of the logits a token: the same sampler and random streams
-//!   as `Model`. Drawing on the device is left for later.
-//! - Training attention holds the `[B, H, T, T]` scores of every layer; gradient checkpointing does not
-//!   change that for the products, only for what lies between them.
+//! - Training attention holds the `[B, H, T, T]` scores of every layer, with gradient checkpointing of one layer at a
+//!   time: see [`recompute`].
 //! - A prompt is computed once for its group in generation, but once a completion in training.
 //! - A completion depends on its neighbours in rounding: a matrix product's summation order may change with
 //!   the number of rows. `Model` is exact here.
@@ -26,7 +24,7 @@
 //! - How a batch is cut changes no result beyond rounding.
 //! - No `[N, T, V]` tensor exists: see [`head`].
 
-use burn::tensor::{Device, FloatDType, Int, Tensor};
+use burn::tensor::{Device, FloatDType, Gradients, Tensor};
 use e2h_core::Stream;
 use rand::Rng;
 
@@ -36,20 +34,33 @@ use crate::params::Layout;
 use crate::{Adapter, Error, ModelConfig, Result, TokenGrads, TokenStats, ValueHead, ValuedGrads};
 
 mod cache;
+#[cfg(any(test, feature = "cuda"))]
+mod card;
 mod device;
+mod draw;
+#[cfg(feature = "cuda")]
+mod driver;
+mod dropout;
 mod forward;
 mod generate;
 mod head;
+#[cfg(feature = "cuda")]
+mod kernels;
+mod limits;
 mod padded;
+mod recompute;
 mod tensors;
 mod value;
 mod weights;
 
 pub use device::{DeviceChoice, device};
+pub use generate::Pace;
+pub use limits::{LimitSizes, Limits, limits};
 
-use forward::{Causal, Masks, Rotary, forward};
+use forward::{Angles, Causal, Masks, Pass, Rotary, forward};
 use head::Head;
 use padded::{MicroBatch, micro_batches};
+use recompute::Kept;
 use tensors::ints;
 use value::DeviceHead;
 use weights::{GradSum, Source, Weights};
@@ -86,6 +97,7 @@ pub struct BurnDecoder {
     device: Device,
     precision: Precision,
     checkpointing: bool,
+    pace: Pace,
     /// On a device with autodiff, which tracks what is trained.
     tracked: Weights,
     /// The same tensors, without autodiff.
@@ -147,18 +159,25 @@ impl BurnDecoder {
             flat: params,
             adapter: None,
             dropout_key: 0,
+            pace: if device == Device::flex() { Pace::HOST } else { Pace::GPU },
             device,
             precision,
             checkpointing: false,
         })
     }
 
-    /// Sets gradient checkpointing: the backward pass computes element-wise results again instead of keeping
-    /// them. Less memory, more time, the same gradients.
+    /// Sets gradient checkpointing: the backward pass computes every layer a second time instead of keeping what it
+    /// computed. Much less memory, a third more work, the same gradients.
     #[must_use]
     pub fn with_gradient_checkpointing(mut self, on: bool) -> Self {
         self.checkpointing = on;
-        self.refresh();
+        self
+    }
+
+    /// Sets how generation uses the device; without it, as fits a CPU or a GPU.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -251,8 +270,7 @@ impl BurnDecoder {
 
     /// The device that training computes on.
     fn autodiff_device(&self) -> Device {
-        let device = self.device.clone().autodiff();
-        if self.checkpointing { device.gradient_checkpointing() } else { device }
+        self.device.clone().autodiff()
     }
 
     /// Copies everything to the device.
@@ -318,7 +336,7 @@ impl BurnDecoder {
             if batch.targets.is_empty() {
                 continue;
             }
-            let hidden = self.hidden(weights, &batch, None);
+            let hidden = self.hidden(weights, &batch);
             let (logprobs, entropies) = self.head(hidden, &batch.targets).stats()?;
             for (sequence, range) in batch.sequences.iter().zip(batch.offsets.windows(2)) {
                 let range = range[0]..range[1];
@@ -351,7 +369,7 @@ impl BurnDecoder {
             if batch.targets.is_empty() {
                 continue;
             }
-            let values = head.values(self.hidden(&self.plain, &batch, None))?;
+            let values = head.values(self.hidden(&self.plain, &batch))?;
             for (sequence, range) in batch.sequences.iter().zip(batch.offsets.windows(2)) {
                 results[*sequence] = values[range[0]..range[1]].to_vec();
             }
@@ -442,7 +460,39 @@ impl BurnDecoder {
         }
         let prob = self.adapter.as_ref().map_or(0.0, |adapter| adapter.config().dropout);
         let dropout = Dropout::new(self.dropout_key, prob);
-        let hidden = self.hidden(&self.tracked, batch, dropout);
+        let angles = self.rotary.first(batch.len);
+        let pass = self.pass(batch, &angles, dropout);
+        let mut attention = Causal::new(batch.len, &self.device);
+        let rows = ints(&batch.rows, &self.device);
+        if self.checkpointing {
+            let kept = Kept::forward(&self.plain, &pass, &mut attention);
+            let output = kept.output.clone().autodiff().require_grad();
+            let hidden = self.tracked.model.norm.forward(output.clone(), self.config.rms_norm_eps);
+            let hidden = hidden.select(0, rows);
+            let mut grads = self.backward_head(hidden, batch, value_head, sum, head_grads, loss)?;
+            sum.add_part(self.layout(), "model.norm", &self.tracked.model.norm, &mut grads);
+            if let Some(d_output) = output.grad_remove(&mut grads) {
+                let sum = (&mut *sum, self.layout());
+                kept.backward(&self.tracked, &pass, &mut attention, d_output, sum);
+            }
+        } else {
+            let hidden = forward(&self.tracked, &pass, &mut attention).select(0, rows);
+            let mut grads = self.backward_head(hidden, batch, value_head, sum, head_grads, loss)?;
+            sum.add(self.layout(), &self.tracked, &mut grads);
+        }
+        Ok(())
+    }
+
+    /// Asks `loss`, adds the gradients of the heads, and goes back from `hidden`. `hidden: [Q, C]`, tracked
+    fn backward_head(
+        &self,
+        hidden: Tensor<2>,
+        batch: &MicroBatch,
+        value_head: Option<&DeviceHead>,
+        sum: &mut GradSum,
+        head_grads: &mut [f32],
+        loss: &impl Fn(&TokenStats<'_>, &[f32]) -> ValuedGrads,
+    ) -> Result<Gradients> {
         let untracked = hidden.clone().without_autodiff();
         let head = self.head(untracked.clone(), &batch.targets);
         let (logprobs, entropies) = head.stats()?;
@@ -468,20 +518,30 @@ impl BurnDecoder {
             crate::cpu::ops::add(head_grads, &d_head);
         }
         // The gradient of this sum with respect to `hidden` is `d_hidden`.
-        let mut grads = (hidden * d_hidden).sum().backward();
-        sum.add(self.layout(), &self.tracked, &mut grads);
-        Ok(())
+        Ok((hidden * d_hidden).sum().backward())
     }
 
-    /// The hidden states that predict a micro-batch's targets. `[Q, C]`
-    fn hidden(&self, weights: &Weights, batch: &MicroBatch, dropout: Option<Dropout>) -> Tensor<2> {
-        let n_sequences = batch.sequences.len();
-        let tokens: Tensor<2, Int> =
-            ints(&batch.tokens, &self.device).reshape([n_sequences, batch.len]);
+    /// A pass over a micro-batch.
+    fn pass<'a>(
+        &'a self,
+        batch: &'a MicroBatch,
+        angles: &'a Angles,
+        dropout: Option<Dropout>,
+    ) -> Pass<'a> {
+        let shape = [batch.sequences.len(), batch.len];
+        Pass {
+            config: &self.config,
+            tokens: ints(&batch.tokens, &self.device).reshape(shape),
+            angles,
+            masks: dropout.map(|dropout| Masks { dropout, keys: &batch.keys }),
+        }
+    }
+
+    /// The hidden states that predict a micro-batch's targets, without dropout. `[Q, C]`
+    fn hidden(&self, weights: &Weights, batch: &MicroBatch) -> Tensor<2> {
         let angles = self.rotary.first(batch.len);
         let mut attention = Causal::new(batch.len, &self.device);
-        let masks = dropout.map(|dropout| Masks { dropout, keys: &batch.keys });
-        let hidden = forward(weights, &self.config, tokens, &angles, &mut attention, masks);
+        let hidden = forward(weights, &self.pass(batch, &angles, None), &mut attention);
         hidden.select(0, ints(&batch.rows, &self.device))
     }
 

@@ -16,6 +16,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use e2h_core::{FinishReason, GenerateRequest, Generation, Sampling, Stream, TokenId};
+use rand::RngExt;
 
 use crate::batch::{Slice, check_tokens};
 use crate::cpu::decode::{DecodeBuffers, KvCache, PackedDecoder, Row};
@@ -131,6 +132,16 @@ impl Growing {
     /// Draws the next token.
     pub(crate) fn draw(&mut self, sampler: &mut Sampler, logits: &[f32], sampling: &Sampling) {
         let (token, logprob) = sampler.draw(logits, sampling, &mut self.rng);
+        self.push(token, logprob);
+    }
+
+    /// The next number of its random stream, for a token that is drawn elsewhere; as the sampler takes it.
+    pub(crate) fn uniform(&mut self) -> f32 {
+        self.rng.random::<f64>() as f32
+    }
+
+    /// Takes in a token that was drawn elsewhere.
+    pub(crate) fn push(&mut self, token: TokenId, logprob: f32) {
         self.tokens.push(token);
         self.logprobs.push(logprob);
     }

@@ -42,14 +42,20 @@ impl LanguageModel {
         Self::new(Model::load(files)?, TextCodec::load(files)?)
     }
 
-    /// Moves the decoder to the burn engine on `device`.
+    /// Moves the decoder to the burn engine on `device`; see [`BurnDecoder::with_gradient_checkpointing`].
     ///
     /// # Errors
     /// [`Error::Device`] when the device cannot take it.
-    pub fn on_burn(self, device: &DeviceChoice, precision: Precision) -> Result<Self> {
+    pub fn on_burn(
+        self,
+        device: &DeviceChoice,
+        precision: Precision,
+        gradient_checkpointing: bool,
+    ) -> Result<Self> {
         let Self { engine, text, base } = self;
         let (config, weights, adapter) = engine.into_parts();
-        let mut engine = BurnDecoder::new(config, weights, &device.device, precision)?;
+        let engine = BurnDecoder::new(config, weights, &device.device, precision)?;
+        let mut engine = engine.with_gradient_checkpointing(gradient_checkpointing);
         if adapter.is_some() {
             engine.set_adapter(adapter);
         }

@@ -47,10 +47,13 @@ mod sampler;
 mod template;
 mod text;
 mod value_head;
+mod workload;
 
 pub use adapter::{Adapter, LoraConfig, Projection};
 pub use batch::Group;
-pub use burn_engine::{BurnDecoder, DeviceChoice, Precision, device};
+pub use burn_engine::{
+    BurnDecoder, DeviceChoice, LimitSizes, Limits, Pace, Precision, device, limits,
+};
 pub use checkpoint::WeightFormat;
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use engine::Engine;
@@ -67,3 +70,4 @@ pub use peft::{ADAPTER_CONFIG_FILE, ADAPTER_FILE, PeftConfig};
 pub use template::{ChatTemplate, Message, PLAIN_TEMPLATE};
 pub use text::{STOP_STRING, TextCodec, TextStream};
 pub use value_head::{ValueHead, ValuedGrads};
+pub use workload::Workload;

@@ -12,10 +12,10 @@ use std::error::Error;
 use std::fs;
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use e2h_core::{FinishReason, GenerateRequest, Generation, RootSeed, Sampling, TokenId};
 use e2h_model::{
-    AdamW, AdamWConfig, Family, Group, Model, ModelConfig, TokenGrads, TokenStats, clip_global_norm,
+    AdamW, AdamWConfig, Group, Model, TokenGrads, TokenStats, Workload, clip_global_norm,
 };
 use rand::RngExt;
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ struct Args {
     #[arg(long)]
     json: bool,
     /// Shape of the model and of the work
-    #[arg(long, value_enum, default_value = "nano")]
-    preset: Preset,
+    #[arg(long, default_value = "nano")]
+    preset: String,
     /// Steps that are timed, after one that is not
     #[arg(long, default_value_t = 5)]
     steps: u64,
@@ -60,55 +60,29 @@ struct Args {
     zero_variance_frac: f64,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Preset {
-    Nano,
-    Micro,
-    #[value(name = "smollm2-135m")]
-    Smollm2,
-}
-
 /// What one step works on.
-struct Work {
-    preset: &'static str,
-    config: ModelConfig,
-    prompts: usize,
-    group: usize,
-    prompt_tokens: usize,
-    completion: usize,
+struct Work(Workload);
+
+impl std::ops::Deref for Work {
+    type Target = Workload;
+
+    fn deref(&self) -> &Workload {
+        &self.0
+    }
 }
 
 impl Work {
-    fn new(args: &Args) -> Self {
-        // Vocabulary, width, layers, heads, key/value heads, feed-forward width; prompt, completion, prompts, group.
-        let (preset, family, shape, work) = match args.preset {
-            Preset::Nano => ("nano", Family::Qwen2, [64, 128, 4, 4, 4, 384], [48, 64, 16, 8]),
-            Preset::Micro => ("micro", Family::Qwen2, [256, 256, 6, 8, 4, 768], [64, 96, 8, 8]),
-            Preset::Smollm2 => {
-                ("smollm2-135m", Family::Llama, [49_152, 576, 30, 9, 3, 1536], [128, 128, 8, 8])
-            }
-        };
-        let [vocab_size, hidden_size, n_layers, n_heads, n_kv_heads, intermediate_size] = shape;
-        let prompt_tokens = args.prompt_tokens.unwrap_or(work[0]);
-        let completion = args.completion.unwrap_or(work[1]);
-        let config = ModelConfig {
-            family,
-            hidden_size,
-            intermediate_size,
-            n_layers,
-            n_heads,
-            n_kv_heads,
-            head_dim: hidden_size / n_heads,
-            qkv_bias: family == Family::Qwen2,
-            max_positions: prompt_tokens + completion + 8,
-            ..ModelConfig::nano(vocab_size)
-        };
-        let (prompts, group) = (args.prompts.unwrap_or(work[2]), args.group.unwrap_or(work[3]));
-        Self { preset, config, prompts, group, prompt_tokens, completion }
-    }
-
-    fn sequences(&self) -> usize {
-        self.prompts * self.group
+    fn new(args: &Args) -> Result<Self, Box<dyn Error>> {
+        let named = Workload::named(&args.preset);
+        let work = named.ok_or_else(|| format!("--preset is one of {:?}", Workload::NAMES))?;
+        let (prompt, completion) = (work.prompt_tokens, work.completion);
+        let mut work = work.with_lengths(
+            args.prompt_tokens.unwrap_or(prompt),
+            args.completion.unwrap_or(completion),
+        );
+        work.prompts = args.prompts.unwrap_or(work.prompts);
+        work.group = args.group.unwrap_or(work.group);
+        Ok(Self(work))
     }
 
     /// The lengths of a step's completions: spread evenly, but in no order.
@@ -142,7 +116,7 @@ fn gcd(a: usize, b: usize) -> usize {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let mut bench = Bench::new(&args);
+    let mut bench = Bench::new(&args)?;
     let mut times = Vec::new();
     for step in 0..=args.steps {
         let time = bench.step(step)?;
@@ -180,15 +154,15 @@ struct Times {
 }
 
 impl<'a> Bench<'a> {
-    fn new(args: &'a Args) -> Self {
-        let work = Work::new(args);
+    fn new(args: &'a Args) -> Result<Self, Box<dyn Error>> {
+        let work = Work::new(args)?;
         let mut model = Model::new(work.config.clone(), &mut RootSeed(0).stream("init", &[]));
         if let Some(threads) = args.threads {
             model = model.with_threads(threads);
         }
         let n_params = model.params().len();
         let optimizer = AdamW::new(AdamWConfig::default(), n_params);
-        Self { args, work, model, optimizer, grads: vec![0.0; n_params] }
+        Ok(Self { args, work, model, optimizer, grads: vec![0.0; n_params] })
     }
 
     fn step(&mut self, step: u64) -> Result<Times, Box<dyn Error>> {
@@ -322,7 +296,7 @@ impl<'a> Bench<'a> {
         let round = |value: f64, unit: f64| (value * unit).round() / unit;
         let (all, drawn) = (n * work.completion, median(|time| time.rollout_tokens as f64));
         json!({
-            "peer": "e2h", "device": "cpu", "preset": work.preset, "sequences": n,
+            "peer": "e2h", "device": "cpu", "preset": work.name, "sequences": n,
             "prompt": work.prompt_tokens, "completion": work.completion, "lora": false,
             "rollout_tok_per_s": round(drawn / rollout_s, 10.0),
             "update_tok_per_s": round((n * (work.prompt_tokens + work.completion)) as f64 / update_s, 10.0),

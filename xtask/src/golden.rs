@@ -21,6 +21,9 @@ pub(crate) enum Golden {
         /// Where to compute: cpu, cuda, cuda:1; with `cuda` the program is built for it
         #[arg(long, default_value = "cpu")]
         device: String,
+        /// Number format: f32 or bf16
+        #[arg(long, default_value = "f32")]
+        dtype: String,
     },
     /// Compare chat templates, tokens and greedy answers of a model with transformers
     Greedy {
@@ -46,13 +49,13 @@ pub(crate) fn run(root: &Path, golden: &Golden) -> Result<()> {
         dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))
     };
     match golden {
-        Golden::Models { dir, device } => {
+        Golden::Models { dir, device, dtype } => {
             let dir = whole(dir)?;
             let features: &[&str] =
                 if device.starts_with("cuda") { &["--features", "cuda"] } else { &[] };
             cmd!(
                 shell,
-                "{cargo} run -q -p e2h-model {features...} --example goldens -- {dir} {device}"
+                "{cargo} run -q -p e2h-cli {features...} -- golden {dir} --device {device} --dtype {dtype}"
             )
             .run()?;
         }

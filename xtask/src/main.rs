@@ -1,4 +1,4 @@
-//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`, `bench`, `golden`.
+//! The project's own chores, as `cargo xtask VERB`: `check`, `tidy`, `gen`, `experiments`, `bench`, `golden`, `gpu`.
 //!
 //! `check` is all that continuous integration runs. `experiments` drives the built `e2h` binary and knows it
 //! only by its command line and its files, so this crate depends on no other crate of the workspace.
@@ -11,6 +11,7 @@ mod check;
 mod experiments;
 mod generate;
 mod golden;
+mod gpu;
 mod stats;
 mod tidy;
 
@@ -51,6 +52,9 @@ enum Verb {
     /// Compare models and losses with numbers of other programs
     #[command(subcommand)]
     Golden(golden::Golden),
+    /// Pack what a machine with a GPU needs to check and measure, and report what it has found
+    #[command(subcommand)]
+    Gpu(gpu::Gpu),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(&root),
         Verb::Gen { check } => generate::run(&root, check),
         Verb::Golden(verb) => golden::run(&root, &verb),
+        Verb::Gpu(verb) => gpu::run(&root, &verb),
         Verb::Experiments(args) => experiments::run(&root, &args),
         Verb::Bench(args) => bench::run(&root, &args),
     };

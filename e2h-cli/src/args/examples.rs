@@ -52,6 +52,20 @@ Examples:
   e2h report runs/a --watch                  a page that follows a run, on this machine only
   e2h report runs/a --svg plots              each plot as a file of its own";
 
+/// Below `e2h bench --help`.
+pub(super) const BENCH: &str = "\
+Examples:
+  e2h bench                                                the nano shape on this machine
+  e2h bench --preset smollm2-135m --prompts 2 --group 4    a real shape with random weights
+  e2h bench --preset qwen2.5-1.5b --device cuda --dtype bf16 --lora --gradient-checkpointing --json";
+
+/// Below `e2h golden --help`.
+pub(super) const GOLDEN: &str = "\
+Examples:
+  e2h golden models/qwen2                          both engines, f32, against expected.safetensors
+  e2h golden models --device cuda --dtype bf16     every folder in it, on a GPU
+  e2h golden models --json                         for a script";
+
 /// Below `e2h export --help`.
 pub(super) const EXPORT: &str = "\
 Examples:

@@ -10,9 +10,9 @@ use crate::commands::eval::subject;
 use crate::commands::tasks::first_problem;
 use crate::config::{Config, ModelSection};
 use crate::hints::{Failure, Outcome};
-use crate::policy::{self, Which};
+use crate::policy::{self, Placed, Which};
 use crate::problems::held_out;
-use crate::progress::out;
+use crate::progress::{out, say};
 
 /// Runs the command.
 pub(crate) fn run(args: &SampleArgs) -> Outcome {
@@ -43,7 +43,10 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         return Err(Failure::usage(message).hint("`e2h tasks list` shows the levels"));
     }
     let section = ModelSection { base, ..config.model.clone() };
-    let mut policy = policy::place(&section)?.policy;
+    let Placed { mut policy, place } = policy::place(&section)?;
+    if !args.json {
+        say(&place);
+    }
     let seed = RootSeed(config.seed);
     let problems = problems(&config, task.as_ref(), args)?;
     let asks: Vec<Ask<'_>> = problems

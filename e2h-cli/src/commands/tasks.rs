@@ -1,6 +1,7 @@
 //! `e2h tasks`: tasks, their levels and their problems.
 
 mod label;
+mod play;
 pub(crate) mod rows;
 mod solve;
 mod stats;
@@ -14,6 +15,7 @@ use e2h_tasks::score_stream::{BadLine, ScoreOptions, Scorer, score_stream};
 use serde_json::{Value, json};
 
 pub(crate) use label::LabelArgs;
+pub(crate) use play::PlayArgs;
 pub(crate) use solve::SolveArgs;
 pub(crate) use stats::StatsArgs;
 
@@ -31,6 +33,7 @@ pub(crate) fn run(args: &TasksArgs) -> Outcome {
         TasksCommand::Score(args) => score(args),
         TasksCommand::Solve(args) => solve::run(args),
         TasksCommand::Label(args) => label::run(args),
+        TasksCommand::Play(args) => play::run(args),
         TasksCommand::Stats(args) => stats::run(args),
         TasksCommand::Show { task, seed, sets } => show(&*generated(task, sets)?, RootSeed(*seed)),
     }

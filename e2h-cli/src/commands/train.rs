@@ -31,7 +31,7 @@ use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
     // A run folder is made only when everything that can be wrong with the input has been looked at.
     let (config, begun) = match &args.resume {
-        Some(path) => resume(path, args.rollouts.as_deref())?,
+        Some(path) => resume(path, args)?,
         None => (with_rollouts(&args.config, args.rollouts.as_deref()).resolve()?, None),
     };
     let (config, text) = (config.value, config.text);
@@ -151,12 +151,14 @@ fn begin(path: &Path, text: &str) -> Outcome<RunFolder> {
 }
 
 /// Reads the configuration of a run that began.
-fn resume(path: &Path, rollouts: Option<&str>) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
+fn resume(path: &Path, args: &TrainArgs) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
     let folder = RunFolder::open(path).map_err(|error| {
         Failure::usage(error).hint("give the folder that `e2h train` printed when it began")
     })?;
-    let args = ConfigArgs { files: vec![folder.file("config.toml")], ..ConfigArgs::default() };
-    Ok((with_rollouts(&args, rollouts).resolve()?, Some(folder)))
+    let files = vec![folder.file("config.toml")];
+    let device = args.config.device.clone();
+    let config = ConfigArgs { files, device, ..ConfigArgs::default() };
+    Ok((with_rollouts(&config, args.rollouts.as_deref()).resolve()?, Some(folder)))
 }
 
 /// The arguments with a source of rollouts; a run that goes on may find its server elsewhere.

@@ -6,6 +6,7 @@ mod evaluate;
 mod fake;
 mod faults;
 mod golden;
+mod gpu;
 mod guide;
 mod models;
 mod options;

@@ -23,7 +23,7 @@ fn the_first_page_and_every_help_text_print() {
     assert!(ok(folder.path(), &[]).contains("e2h train"));
     for verb in [
         "train", "eval", "sample", "report", "export", "tasks", "schedule", "config", "base",
-        "doctor",
+        "doctor", "bench", "golden",
     ] {
         let help = ok(folder.path(), &[verb, "--help"]);
         assert!(help.contains("Usage: e2h") && help.contains("Examples:"), "{verb}");

@@ -30,7 +30,8 @@ pub struct DeviceChoice {
 pub fn device(name: &str) -> Result<DeviceChoice> {
     match name {
         "cpu" => Ok(cpu("asked for")),
-        "auto" => Ok(cuda(0, "the first CUDA device").unwrap_or_else(cpu)),
+        "auto" => Ok(cuda(0, "the first CUDA device")
+            .unwrap_or_else(|why| cpu(format!("no CUDA device can be used: {why}")))),
         "cuda" => cuda(0, "asked for").map_err(|reason| Error::device(name, reason)),
         _ => {
             let index = name.strip_prefix("cuda:").and_then(|i| i.parse().ok());
@@ -50,14 +51,12 @@ fn cpu(reason: impl Into<String>) -> DeviceChoice {
 /// CUDA device `index`, or why it cannot be had.
 #[cfg(feature = "cuda")]
 fn cuda(index: usize, reason: &str) -> std::result::Result<DeviceChoice, String> {
-    let n = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
-    if index >= n {
-        return Err(format!("there are {n} CUDA devices on this machine"));
-    }
+    let card = super::driver::card(index)?;
+    super::kernels::keep();
     Ok(DeviceChoice {
         device: Device::cuda(index),
         name: format!("cuda:{index}"),
-        reason: reason.to_owned(),
+        reason: format!("{reason}: {}", card.describe()),
     })
 }
 
@@ -67,15 +66,18 @@ fn cuda(_index: usize, _reason: &str) -> std::result::Result<DeviceChoice, Strin
     Err("this build has no CUDA; build with `--features cuda`".to_owned())
 }
 
+/// The error of a device that failed.
+pub(crate) fn failed(device: &Device, error: impl std::fmt::Display) -> Error {
+    Error::device(format!("{device:?}"), error.to_string())
+}
+
 /// Reads a tensor's elements in row-major order. Waits for the device.
 ///
 /// # Errors
 /// [`Error::Device`] when the device fails.
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let device = tensor.device();
-    tensor
-        .try_into_vec_as::<f32>()
-        .map_err(|error| Error::device(format!("{device:?}"), error.to_string()))
+    tensor.try_into_vec_as::<f32>().map_err(|error| failed(&device, error))
 }
 
 #[cfg(test)]
@@ -88,6 +90,15 @@ mod tests {
             let error = device(name).expect_err("not a device").to_string();
             assert!(error.contains("known: auto, cpu, cuda"), "{error}");
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_card_that_is_not_there_is_refused_and_auto_says_why() {
+        let refused = device("cuda:99").expect_err("nobody has a hundred cards").to_string();
+        assert!(refused.contains("NVIDIA driver"), "{refused}");
+        let choice = device("auto").expect("always a device");
+        assert!(choice.name != "cpu" || choice.reason.contains("NVIDIA driver"), "{choice:?}");
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -95,7 +95,7 @@ impl Angles {
 
 impl Norm {
     /// RMSNorm over the last axis, in f32; the result has the precision of `x`.
-    fn forward<const D: usize>(&self, x: Tensor<D>, eps: f32) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, eps: f32) -> Tensor<D> {
         let dtype = x.dtype();
         let x = x.cast(FloatDType::F32);
         let mean_square = x.clone().square().mean_dim(D - 1);
@@ -120,47 +120,63 @@ struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Makes the mask of one projection, on the host. `[B * T, in]`
+    /// Makes the mask of one projection. `[B * T, in]`
     fn mask(
         self,
         projection: Projection,
     ) -> impl FnOnce(usize, &Device) -> Option<Tensor<2>> + use<'a> {
         move |width, device| {
             let Masks { dropout, keys } = self.masks?;
-            let mut values = vec![1.0; keys.len() * width];
-            for (row, key) in values.chunks_exact_mut(width).zip(keys) {
-                dropout.apply(*key, self.layer, projection, row);
-            }
-            let data = TensorData::new(values, [keys.len(), width]);
-            Some(Tensor::from_data(data, (device, DType::F32)))
+            Some(super::dropout::mask(dropout, keys, (self.layer, projection), width, device))
         }
     }
 }
 
-/// Runs the decoder over `tokens` and returns the normed output of its last layer.
-///
-/// # Shapes
-/// - `tokens`: `[B, T]`
-/// - result: `[B * T, C]`
+/// What all layers of one pass share.
+pub(crate) struct Pass<'a> {
+    pub config: &'a ModelConfig,
+    /// `[B, T]`
+    pub tokens: Tensor<2, Int>,
+    pub angles: &'a Angles,
+    /// Dropout, in training passes.
+    pub masks: Option<Masks<'a>>,
+}
+
+/// Runs the decoder and returns the normed output of its last layer. `[B * T, C]`
 pub(crate) fn forward(
     weights: &Weights,
-    config: &ModelConfig,
-    tokens: Tensor<2, Int>,
-    angles: &Angles,
+    pass: &Pass<'_>,
     attention: &mut impl Attention,
-    masks: Option<Masks<'_>>,
 ) -> Tensor<2> {
-    let [b, t] = tokens.dims();
-    let embed = weights.model.embed_tokens.weight.val();
-    let mut x = embed.select(0, tokens.reshape([b * t])); // [B * T, C]
+    let mut x = embed(weights, pass.tokens.clone());
     for (index, layer) in weights.model.layers.iter().enumerate() {
-        let normed = layer.input_layernorm.forward(x.clone(), config.rms_norm_eps);
-        let site = Site { masks, layer: index };
-        let attend = |q, k, v| attention.attend(index, q, k, v);
-        let mixed = layer.self_attn.forward(config, normed, [b, t], angles, site, attend);
-        x = layer.feed_forward(config, x + mixed, site);
+        x = pass.layer(layer, index, x, attention);
     }
-    weights.model.norm.forward(x, config.rms_norm_eps)
+    weights.model.norm.forward(x, pass.config.rms_norm_eps)
+}
+
+/// What the first layer takes. `tokens: [B, T]`, result: `[B * T, C]`
+pub(crate) fn embed(weights: &Weights, tokens: Tensor<2, Int>) -> Tensor<2> {
+    let [b, t] = tokens.dims();
+    weights.model.embed_tokens.weight.val().select(0, tokens.reshape([b * t]))
+}
+
+impl Pass<'_> {
+    /// One layer. `x`, result: `[B * T, C]`
+    pub(crate) fn layer(
+        &self,
+        layer: &Layer,
+        index: usize,
+        x: Tensor<2>,
+        attention: &mut impl Attention,
+    ) -> Tensor<2> {
+        let normed = layer.input_layernorm.forward(x.clone(), self.config.rms_norm_eps);
+        let site = Site { masks: self.masks, layer: index };
+        let attend = |q, k, v| attention.attend(index, q, k, v);
+        let shape = self.tokens.dims();
+        let mixed = layer.self_attn.forward(self.config, normed, shape, self.angles, site, attend);
+        layer.feed_forward(self.config, x + mixed, site)
+    }
 }
 
 impl Layer {

@@ -2,27 +2,49 @@
 //!
 //! Requests wait in a queue, longest prompts first. Their prompts are computed once each; keys and values are then
 //! copied to every sample. Samples that finish leave the batch and waiting prompts take their places, a quarter of
-//! the batch at a time: each exchange copies the cache. Each step reads the logits once and draws on the host.
+//! the batch at a time: each exchange copies the cache.
+//!
+//! Tokens are drawn on the device, [`Pace::block`] of them a row before the host reads them and looks where completions
+//! end; what a row has drawn beyond its end is dropped. Rules that a device cannot draw by read the logits at each token.
 //!
 //! # Source
 //! Continuous batching is Orca's (Yu et al. 2022).
+//!
+//! # Invariants
+//! - The pace changes no completion.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
+use burn::tensor::{FloatDType, Int, Tensor};
 use e2h_core::{GenerateRequest, Generation, Sampling, TokenId};
 
 use super::BurnDecoder;
 use super::cache::KvCache;
 use super::device::read;
-use super::forward::{Causal, forward};
-use super::tensors::ints;
+use super::draw::DeviceRule;
+use super::forward::{Causal, Pass, forward};
+use super::tensors::{floats, ints};
 use crate::Result;
 use crate::batch::check_tokens;
 use crate::generate::{Done, Growing, StopRule, in_request_order, retire};
 use crate::sampler::Sampler;
 
-/// Most samples that are decoded at a time, unless a single request has more.
-const MAX_ROWS: usize = 256;
+/// How generation uses a device. It changes no completion, only time and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Most samples that are decoded at a time, unless a single request has more.
+    pub rows: usize,
+    /// Most tokens of a row that are drawn before the host reads them: 1 wastes nothing, more waits less.
+    pub block: usize,
+}
+
+impl Pace {
+    /// For a CPU, where a token in vain costs and waiting does not.
+    pub const HOST: Self = Self { rows: 256, block: 1 };
+    /// For a GPU, where it is the other way round.
+    pub const GPU: Self = Self { rows: 1024, block: 16 };
+}
 
 /// A sample in the batch.
 struct Active {
@@ -39,7 +61,10 @@ struct Batch<'a> {
     queue: Vec<usize>,
     sampling: &'a Sampling,
     stop: &'a dyn StopRule,
+    /// How the device draws; without it the host does.
+    rule: Option<DeviceRule>,
     sampler: Sampler,
+    max_rows: usize,
     active: Vec<Active>,
     done: Vec<Done>,
 }
@@ -65,7 +90,9 @@ impl BurnDecoder {
             queue: queue(&requests),
             sampling,
             stop,
+            rule: DeviceRule::of(sampling, self.config.vocab_size),
             sampler: Sampler::default(),
+            max_rows: self.pace.rows,
             active: Vec::new(),
             done: Vec::new(),
         };
@@ -78,12 +105,7 @@ impl BurnDecoder {
                 n_rows = batch.active.len();
             }
             match &mut cache {
-                Some(cache) if n_rows > 0 => {
-                    cache.open_slot();
-                    let logits = self.step(&batch, cache, n_rows)?;
-                    batch.draw(&logits, self.config.vocab_size);
-                    batch.retire();
-                }
+                Some(cache) if n_rows > 0 => self.decode(&mut batch, cache, n_rows)?,
                 _ if batch.queue.is_empty() => break,
                 _ => {}
             }
@@ -136,39 +158,149 @@ impl BurnDecoder {
         let tokens = ints(&tokens, &self.device).reshape([prompts.len(), width]);
         let mut attention = Causal::keeping(width, &self.device);
         let angles = self.rotary.first(width);
-        let hidden = forward(&self.plain, &self.config, tokens, &angles, &mut attention, None);
+        let pass = Pass { config: &self.config, tokens, angles: &angles, masks: None };
+        let hidden = forward(&self.plain, &pass, &mut attention);
         let ends = lens.iter().enumerate();
         let ends: Vec<i32> = ends.map(|(i, len)| (i * width + len - 1) as i32).collect();
         let hidden = hidden.select(0, ints(&ends, &self.device)); // [P, C]
-        let logits = read(hidden.matmul(self.head_weight().transpose()))?;
+        let logits = hidden.matmul(self.head_weight().transpose()); // [P, V]
 
-        let v = self.config.vocab_size;
         let mut owners = Vec::new();
         for (prompt, &request) in indices.iter().enumerate() {
-            let logits = &logits[prompt * v..(prompt + 1) * v];
-            for mut growing in Growing::of_request(request, &requests[request]) {
-                growing.draw(&mut batch.sampler, logits, batch.sampling);
+            for growing in Growing::of_request(request, &requests[request]) {
                 let row = batch.active.len();
                 batch.active.push(Active { growing, row, n_prompt: lens[prompt] });
-                owners.push(prompt);
+                owners.push(prompt as i32);
+            }
+        }
+        let first = batch.active.len() - owners.len();
+        match batch.rule {
+            Some(rule) => {
+                let logits = logits.select(0, ints(&owners, &self.device));
+                let rows = first..batch.active.len();
+                let n = rows.len();
+                let uniforms = self.uniforms(&mut batch.active[first..], rule, 1, rows);
+                let uniforms = uniforms.map(|u| u.reshape([n, 1]));
+                let (tokens, logprobs) = rule.draw(logits, uniforms);
+                let drawn = self.read_drawn(vec![(tokens, logprobs)])?;
+                let fresh = batch.active[first..].iter_mut().zip(&drawn[0]);
+                fresh.for_each(|(active, (token, logprob))| active.growing.push(*token, *logprob));
+            }
+            None => {
+                let logits = read(logits)?;
+                let rows = batch.active[first..].iter_mut().zip(&owners);
+                for (active, &prompt) in rows {
+                    let logits = row(&logits, prompt as usize, self.config.vocab_size);
+                    active.growing.draw(&mut batch.sampler, logits, batch.sampling);
+                }
             }
         }
         let kept = attention.kept.take().unwrap_or_default();
+        let owners: Vec<usize> = owners.into_iter().map(|owner| owner as usize).collect();
         Ok(KvCache::from_prompts(kept, &lens, &owners, &self.device))
     }
 
-    /// Takes in the last token of every row; returns the logits of the next. `[n_rows, V]`
-    fn step(&self, batch: &Batch<'_>, cache: &mut KvCache, n_rows: usize) -> Result<Vec<f32>> {
+    /// Draws the next tokens of every row, and moves out the samples that end with one of them.
+    fn decode(&self, batch: &mut Batch<'_>, cache: &mut KvCache, n_rows: usize) -> Result<()> {
         let (mut tokens, mut positions) = (vec![0; n_rows], vec![0; n_rows]);
         for active in &batch.active {
             tokens[active.row] = active.growing.last() as i32;
             positions[active.row] = active.n_slots() as i32;
         }
-        let tokens = ints(&tokens, &self.device).reshape([n_rows, 1]);
-        let angles = self.rotary.at(ints(&positions, &self.device));
-        let hidden = forward(&self.plain, &self.config, tokens, &angles, cache, None);
-        read(hidden.matmul(self.head_weight().transpose()))
+        let (mut tokens, mut positions) =
+            (ints(&tokens, &self.device), ints(&positions, &self.device));
+        let Some(rule) = batch.rule else {
+            let logits = read(self.step(tokens, positions, cache))?;
+            for active in &mut batch.active {
+                let logits = row(&logits, active.row, self.config.vocab_size);
+                active.growing.draw(&mut batch.sampler, logits, batch.sampling);
+            }
+            batch.retire();
+            return Ok(());
+        };
+        let block = batch.left().min(self.pace.block).max(1);
+        let uniforms = self.uniforms(&mut batch.active, rule, block, 0..n_rows);
+        // Rows that have ended are computed on; their places must stay within the table of angles.
+        let last_position = self.config.max_positions as i64 - 1;
+        let mut drawn = Vec::new();
+        for place in 0..block {
+            let logits = self.step(tokens, positions.clone(), cache);
+            let of_place = |all: &Tensor<2>| {
+                all.clone().slice([place..place + 1, 0..n_rows]).reshape([n_rows, 1])
+            };
+            let (next, logprobs) = rule.draw(logits, uniforms.as_ref().map(of_place));
+            tokens = next.clone().reshape([n_rows]);
+            positions = positions.add_scalar(1).clamp_max(last_position);
+            drawn.push((next, logprobs));
+        }
+        for drawn in self.read_drawn(drawn)? {
+            for active in &mut batch.active {
+                let (token, logprob) = drawn[active.row];
+                active.growing.push(token, logprob);
+            }
+            batch.retire();
+        }
+        Ok(())
     }
+
+    /// Takes in the last token of every row; returns the logits of the next. `tokens, positions: [N]`, result: `[N, V]`
+    fn step(
+        &self,
+        tokens: Tensor<1, Int>,
+        positions: Tensor<1, Int>,
+        cache: &mut KvCache,
+    ) -> Tensor<2> {
+        let [n_rows] = tokens.dims();
+        cache.open_slot();
+        let tokens = tokens.reshape([n_rows, 1]);
+        let angles = self.rotary.at(positions);
+        let pass = Pass { config: &self.config, tokens, angles: &angles, masks: None };
+        forward(&self.plain, &pass, cache).matmul(self.head_weight().transpose())
+    }
+
+    /// The next `block` numbers of the samples' random streams, as the rule takes them; a row without a sample has zeros.
+    /// `[block, n_rows]`
+    fn uniforms(
+        &self,
+        active: &mut [Active],
+        rule: DeviceRule,
+        block: usize,
+        rows: Range<usize>,
+    ) -> Option<Tensor<2>> {
+        if !rule.takes_uniforms() {
+            return None;
+        }
+        let mut values = vec![0.0; block * rows.len()];
+        for active in active {
+            for place in 0..block {
+                values[place * rows.len() + active.row - rows.start] = active.growing.uniform();
+            }
+        }
+        Some(floats(&values, &self.device).reshape([block, rows.len()]))
+    }
+
+    /// Reads drawn tokens and log-probs, in one go. `[N, 1]` each; the result is by draw, then by row.
+    fn read_drawn(
+        &self,
+        drawn: Vec<(Tensor<2, Int>, Tensor<2>)>,
+    ) -> Result<Vec<Vec<(TokenId, f32)>>> {
+        let n_rows = drawn.first().map_or(0, |(tokens, _)| tokens.dims()[0]);
+        // Ids are below 2^24, which f32 holds exactly.
+        let both = drawn
+            .into_iter()
+            .flat_map(|(tokens, logprobs)| [tokens.float().cast(FloatDType::F32), logprobs]);
+        let values = read(Tensor::cat(both.collect(), 0))?;
+        let draws = values.chunks_exact(2 * n_rows.max(1)).map(|values| {
+            let (tokens, logprobs) = values.split_at(n_rows);
+            tokens.iter().zip(logprobs).map(|(token, logprob)| (*token as TokenId, *logprob))
+        });
+        Ok(draws.map(Iterator::collect).collect())
+    }
+}
+
+/// One row of `[N, V]` logits.
+fn row(logits: &[f32], row: usize, vocab_size: usize) -> &[f32] {
+    &logits[row * vocab_size..(row + 1) * vocab_size]
 }
 
 /// The requests that ask for samples, the longest prompt last: it is taken first.
@@ -186,7 +318,7 @@ impl Batch<'_> {
         let mut taken = Vec::new();
         while let Some(&index) = self.queue.last() {
             let n = self.requests[index].streams.len();
-            if rows > 0 && rows + n > MAX_ROWS {
+            if rows > 0 && rows + n > self.max_rows {
                 break;
             }
             rows += n;
@@ -196,13 +328,10 @@ impl Batch<'_> {
         taken
     }
 
-    /// Draws the next token of every sample. `logits: [n_rows, V]`
-    fn draw(&mut self, logits: &[f32], vocab_size: usize) {
-        for active in &mut self.active {
-            let start = active.row * vocab_size;
-            let logits = &logits[start..start + vocab_size];
-            active.growing.draw(&mut self.sampler, logits, self.sampling);
-        }
+    /// The most tokens that a sample may still draw.
+    fn left(&self) -> usize {
+        let drawn = self.active.iter().map(|active| active.growing.tokens.len()).min().unwrap_or(0);
+        self.sampling.max_tokens.saturating_sub(drawn)
     }
 
     /// Moves finished samples out of the batch.

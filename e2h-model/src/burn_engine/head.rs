@@ -147,7 +147,7 @@ impl BurnDecoder {
         let group = Group { prompt: &tokens[..1], completions: vec![&rest] };
         let mut logits = Vec::new();
         for batch in micro_batches(&[group], tokens.len()) {
-            let hidden = self.hidden(&self.plain, &batch, None); // [T, C]
+            let hidden = self.hidden(&self.plain, &batch); // [T, C]
             logits.extend(read(hidden.matmul(self.head_weight().transpose()))?);
         }
         Ok(logits)

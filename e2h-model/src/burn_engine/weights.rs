@@ -264,6 +264,17 @@ impl GradSum {
         weights.visit(&mut GradVisitor { layout, grads, sum: self, path: Vec::new() });
     }
 
+    /// [`Self::add`] for the part of the weights whose names begin with `path`.
+    pub(crate) fn add_part<M: Module>(
+        &mut self,
+        layout: &Layout,
+        path: &str,
+        part: &M,
+        grads: &mut Gradients,
+    ) {
+        part.visit(&mut GradVisitor { layout, grads, sum: self, path: vec![path.to_owned()] });
+    }
+
     /// Adds `grad` to the gradient of the tensor called `name`.
     pub(crate) fn add_one<const D: usize>(&mut self, layout: &Layout, name: &str, grad: Tensor<D>) {
         let Some(index) = layout.index(name) else {

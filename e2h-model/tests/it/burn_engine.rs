@@ -2,7 +2,8 @@
 
 use e2h_core::{FinishReason, GenerateRequest, Generation, RootSeed, Sampling, TokenId};
 use e2h_model::{
-    AdamW, AdamWConfig, Engine, Error, Family, Group, Model, ModelConfig, Precision, RopeScaling,
+    AdamW, AdamWConfig, Engine, Error, Family, Group, Model, ModelConfig, Pace, Precision,
+    RopeScaling,
 };
 
 use crate::small::{
@@ -153,6 +154,38 @@ fn sampled_completions_use_the_streams_of_the_fused_engine() {
     for (got, expected) in got.iter().flatten().zip(expected.iter().flatten()) {
         assert_eq!(got.tokens, expected.tokens);
     }
+}
+
+#[test]
+fn the_pace_of_generation_changes_no_completion() {
+    let fused = fused(&shapes()[0].1);
+    let plain = Sampling { max_tokens: 40, ..Sampling::default() };
+    for sampling in [plain.clone(), plain.greedy(), Sampling { top_k: 7, ..plain }] {
+        let expected = generate(&fused, &sampling);
+        for pace in [Pace::HOST, Pace { rows: 4, block: 7 }, Pace::GPU] {
+            let burn = burn(&fused, Precision::F32).with_pace(pace);
+            let got = generate(&burn, &sampling);
+            for (got, expected) in got.iter().flatten().zip(expected.iter().flatten()) {
+                assert_eq!(got.tokens, expected.tokens, "{pace:?}, {sampling:?}");
+                assert_eq!(got.finish, expected.finish, "{pace:?}, {sampling:?}");
+                assert!(largest_difference(&got.logprobs, &expected.logprobs) < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_give_the_log_probs_of_a_sequence() {
+    let burn = burn(&fused(&shapes()[1].1), Precision::F32);
+    let sequence = tokens(3, 9);
+    let group = Group { prompt: &sequence[..1], completions: vec![&sequence[1..]] };
+    let (expected, _) = &burn.token_stats(&[group], 100).expect("valid tokens")[0];
+    let logits = burn.logits(&sequence).expect("valid tokens");
+    let got = logits.chunks_exact(VOCAB).zip(&sequence[1..]).map(|(logits, token)| {
+        let total: f32 = logits.iter().map(|z| z.exp()).sum();
+        logits[*token as usize] - total.ln()
+    });
+    assert!(largest_difference(&got.collect::<Vec<_>>(), expected) < 1e-4);
 }
 
 #[test]
