@@ -6,9 +6,11 @@
 //! `cargo run -p e2h-rl --example train_own`
 #![expect(clippy::print_stdout, reason = "the accuracy is this program's output")]
 
+use std::rc::Rc;
+
 use e2h_core::*;
 use e2h_model::{AdamW, LanguageModel, Model, ModelConfig, TextCodec};
-use e2h_rl::{GrpoConfig, Reference, Replay, StepReport, Trainer, training_pools};
+use e2h_rl::{Alone, GrpoConfig, Reference, Replay, StepReport, Trainer, training_pools};
 use rand::RngExt;
 use serde_json::{Value, json};
 
@@ -115,6 +117,8 @@ pub(crate) fn main() -> e2h_rl::Result<()> {
         ..GrpoConfig::default()
     };
     let mut trainer = Trainer {
+        ranks: Rc::new(Alone),
+        rollouts: None,
         optimizer: AdamW::new(config.adamw, policy.engine().params().len()),
         policy,
         reference: Reference::None,
