@@ -120,7 +120,7 @@ impl UiArg {
 /// Watches a training run in the way that was chosen.
 pub(crate) enum Watcher {
     /// Lines, or nothing.
-    Lines(TrainProgress),
+    Lines(Box<TrainProgress>),
     /// The live view.
     #[cfg(feature = "tui")]
     Screen(Screen),
@@ -139,7 +139,7 @@ impl Watcher {
                 Err(error) => say(&format!("no live view: {error}")),
             }
         }
-        Self::Lines(TrainProgress::new(steps, n_levels, ui == UiArg::None))
+        Self::Lines(Box::new(TrainProgress::new(steps, n_levels, ui == UiArg::None)))
     }
 
     /// Gives the terminal back; what was seen last stays as lines.
@@ -157,7 +157,7 @@ impl Watcher {
 
     fn observer(&mut self) -> &mut dyn Observer {
         match self {
-            Self::Lines(lines) => lines,
+            Self::Lines(lines) => &mut **lines,
             #[cfg(feature = "tui")]
             Self::Screen(screen) => screen,
         }
