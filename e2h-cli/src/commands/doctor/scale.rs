@@ -271,7 +271,8 @@ mod tests {
         assert_eq!(most(0.0, 40), 32);
         assert_eq!(most(1.0, 64), 1);
         // Amdahl: 1 / (s + (1 - s) / N).
-        assert_eq!(most(0.1, 1 << 20), 8);
+        // 16 ranks take 0.156 of a step and 32 take 0.128: a ratio of 1.22.
+        assert_eq!(most(0.1, 1 << 20), 16);
     }
 
     #[test]
