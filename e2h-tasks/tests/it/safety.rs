@@ -93,7 +93,10 @@ fn the_graders_judge_hurtful_texts_in_time_whatever_the_gold_answer() {
         for gold in golds {
             let what = format!("{bomb} for {gold}");
             let verdict = in_time(&what, || grade(gold, &text));
-            assert_ne!(verdict.outcome, math::Outcome::Equal, "{what}: {}", verdict.reason);
+            // Commas before a number say nothing: what follows is the answer.
+            let is_right = bomb == "commas before a number" && gold == "5";
+            let found = verdict.outcome == math::Outcome::Equal;
+            assert_eq!(found, is_right, "{what}: {}", verdict.reason);
             in_time(&format!("{gold} for {bomb}"), || grade(&text, gold));
         }
         let other = format!("{text} ");
