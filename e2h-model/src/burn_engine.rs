@@ -397,10 +397,7 @@ impl BurnDecoder {
         grads: &mut [f32],
         loss: impl Fn(&TokenStats<'_>) -> TokenGrads,
     ) -> Result<()> {
-        let loss = |stats: &TokenStats<'_>, _: &[f32]| ValuedGrads {
-            tokens: loss(stats),
-            d_values: Vec::new(),
-        };
+        let loss = |stats: &TokenStats<'_>, _: &[f32]| loss(stats).into();
         self.backward_through(groups, token_budget, None, grads, &mut [], loss)
     }
 

@@ -35,6 +35,13 @@ pub struct ValuedGrads {
     pub d_values: Vec<f32>,
 }
 
+/// Of a loss that knows no values.
+impl From<TokenGrads> for ValuedGrads {
+    fn from(tokens: TokenGrads) -> Self {
+        Self { tokens, d_values: Vec::new() }
+    }
+}
+
 impl ValueHead {
     /// A head of zeros for a decoder of width `hidden_size`.
     pub fn new(hidden_size: usize) -> Self {

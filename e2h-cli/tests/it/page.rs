@@ -98,16 +98,21 @@ fn check_plots(found: &Value) {
     }
 }
 
-#[test]
-fn the_page_loads_in_a_browser_without_errors_and_with_all_its_series() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+/// `one.html` about one run, and `many.html` about two settings, one of them with two seeds.
+fn write_pages(folder: &Path) {
     for (name, kind, seed) in
         [("cosine-0", "cosine", 0), ("cosine-1", "cosine", 1), ("balanced-0", "balanced", 0)]
     {
-        fake::run(folder.path(), name, kind, seed);
+        fake::run(folder, name, kind, seed);
     }
-    ok(folder.path(), &["report", "cosine-0", "-o", "one.html"]);
-    ok(folder.path(), &["report", "cosine-0", "cosine-1", "balanced-0", "-o", "many.html"]);
+    ok(folder, &["report", "cosine-0", "-o", "one.html"]);
+    ok(folder, &["report", "cosine-0", "cosine-1", "balanced-0", "-o", "many.html"]);
+}
+
+#[test]
+fn the_page_loads_in_a_browser_without_errors_and_with_all_its_series() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_pages(folder.path());
     let Some(browser) = Browser::new() else {
         skipped("no browser: set E2H_CHROMIUM to test the page in one");
         return;
@@ -152,13 +157,7 @@ fn the_page_loads_in_a_browser_without_errors_and_with_all_its_series() {
 #[test]
 fn the_page_is_light_or_dark_and_fits_a_phone_and_screenshots_of_it_are_kept() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (name, kind, seed) in
-        [("cosine-0", "cosine", 0), ("cosine-1", "cosine", 1), ("balanced-0", "balanced", 0)]
-    {
-        fake::run(folder.path(), name, kind, seed);
-    }
-    ok(folder.path(), &["report", "cosine-0", "-o", "one.html"]);
-    ok(folder.path(), &["report", "cosine-0", "cosine-1", "balanced-0", "-o", "many.html"]);
+    write_pages(folder.path());
     let Some(browser) = Browser::new() else {
         skipped("no browser: set E2H_CHROMIUM to look at the page in one");
         return;
