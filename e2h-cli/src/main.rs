@@ -3,6 +3,7 @@
 //! stdout is data, stderr is talk. Exit codes: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted.
 
 mod args;
+mod bytes;
 mod commands;
 mod config;
 mod embedded;

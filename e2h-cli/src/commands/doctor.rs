@@ -9,6 +9,7 @@
 use serde_json::{Value, json};
 
 use crate::args::{DoctorArgs, DoctorCommand};
+use crate::bytes::GIB;
 use crate::hints::Outcome;
 use crate::progress::out;
 
@@ -34,8 +35,6 @@ const TRAIN_BYTES: f64 = 16.0;
 const SAMPLE_BYTES: f64 = 4.0;
 /// What comes on top of the parameters.
 const ROOM: f64 = 1.2;
-/// Bytes of a gibibyte.
-const GIB: f64 = (1_u64 << 30) as f64;
 
 /// What was found.
 struct Machine {

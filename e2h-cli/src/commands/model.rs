@@ -9,6 +9,7 @@ use e2h_model::{
 };
 use serde_json::json;
 
+use crate::bytes::size;
 use crate::hints::{Failure, Outcome};
 use crate::policy::{self, Source};
 use crate::progress::{out, say};
@@ -154,7 +155,7 @@ fn info(name: &str, as_json: bool) -> Outcome {
     let head = if config.tied_head { "the embedding" } else { "its own" };
     out(&format!(
         "family     {}\n\
-         size       {:.2} M parameters in {}, {:.2} GiB in f32\n\
+         size       {:.2} M parameters in {}, {} in f32\n\
          layers     {} of width {}, feed-forward {}\n\
          heads      {} for queries, {} for keys and values, {} wide\n\
          vocabulary {} rows, {} tokens; the head is {head}\n\
@@ -163,7 +164,7 @@ fn info(name: &str, as_json: bool) -> Outcome {
         value["family"].as_str().unwrap_or_default(),
         n_params as f64 / 1e6,
         formats.join(" and "),
-        4.0 * n_params as f64 / f64::from(1 << 30),
+        size(4.0 * n_params as f64),
         config.n_layers,
         config.hidden_size,
         config.intermediate_size,

@@ -12,6 +12,7 @@ use e2h_model::{Adapter, Layout, ModelConfig, TextCodec};
 use e2h_sched::Preview;
 use serde_json::{Value, json};
 
+use crate::bytes::size;
 use crate::commands::model::shape;
 use crate::commands::tasks::first_problem;
 use crate::config::{Config, EngineKind, n_train_levels};
@@ -20,8 +21,6 @@ use crate::progress::out;
 
 /// Sequences that a worker thread decodes at a time, at most.
 const MAX_ROWS: usize = 128;
-
-const GIB: f64 = (1 << 30) as f64;
 
 /// Prints the plan of a run.
 pub(crate) fn run(config: &Config, as_json: bool) -> Outcome {
@@ -121,7 +120,7 @@ fn memory(config: &Config, shape: &ModelConfig, prompt: usize) -> Vec<(&'static 
 
 /// The plan for a person.
 fn page(plan: &Value) -> String {
-    let gib = |bytes: &Value| format!("{:.2} GiB", bytes.as_f64().unwrap_or(0.0) / GIB);
+    let shown = |bytes: &Value| size(bytes.as_f64().unwrap_or(0.0));
     let text = |key: &str| plan[key].as_str().unwrap_or_default().to_owned();
     let counts: Vec<String> = plan["expected_prompts"]
         .as_array()
@@ -133,7 +132,7 @@ fn page(plan: &Value) -> String {
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(name, bytes)| format!("{} {}", name.replace('_', " "), gib(bytes)))
+        .map(|(name, bytes)| format!("{} {}", name.replace('_', " "), shown(bytes)))
         .collect();
     let prompt = plan["prompt_tokens"].as_u64().map_or_else(
         || "unknown before the rows are read".to_owned(),
@@ -155,7 +154,7 @@ fn page(plan: &Value) -> String {
         plan["most_completion_tokens_a_step"],
         text("schedule"),
         counts.join(", "),
-        gib(&plan["memory_bytes_total"]),
+        shown(&plan["memory_bytes_total"]),
         memory.join(", "),
     )
 }

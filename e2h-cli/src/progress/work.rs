@@ -13,9 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{clock, say};
 
+use crate::bytes::MIB;
+
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
