@@ -87,6 +87,22 @@ pub trait Curriculum: Send {
 }
 
 /// What one group of rollouts of the same prompt came to.
+///
+/// ```
+/// use e2h_core::{GroupOutcome, Level};
+///
+/// let group = GroupOutcome {
+///     level: Level(2),
+///     item: 7,
+///     rewards: vec![1.0, 0.0, 0.0, 0.0],
+///     advantages: vec![1.5, -0.5, -0.5, -0.5],
+///     n_correct: 1,
+/// };
+/// assert_eq!((group.pass_rate(), group.mean_abs_advantage()), (0.25, 0.75));
+/// // A log keeps all but the single advantages.
+/// let read = GroupOutcome::from_row(&group.to_row()).expect("a row of a log");
+/// assert_eq!(read, GroupOutcome { advantages: vec![0.75; 4], ..group });
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupOutcome {
     /// The problem's level.
@@ -148,6 +164,44 @@ pub struct Pick {
 }
 
 /// Draws the problems of each step by a curriculum's probabilities.
+///
+/// ```
+/// use e2h_core::{Curriculum, Error, Level, Pick, ProblemSampler, Result};
+/// use serde_json::Value;
+///
+/// /// The problems of the first level that has a probability, one after the other.
+/// struct InTurn(u64);
+///
+/// impl ProblemSampler for InTurn {
+///     fn draw(&mut self, rule: &dyn Curriculum, step: u64, n: usize) -> Result<Vec<Pick>> {
+///         let level = rule.probs(step).iter().position(|prob| *prob > 0.0).unwrap_or(0);
+///         let items = self.0..self.0 + n as u64;
+///         self.0 = items.end;
+///         Ok(items.map(|item| Pick { level: Level::at(level), item }).collect())
+///     }
+///     fn state(&self) -> Value {
+///         self.0.into()
+///     }
+///     fn restore(&mut self, state: &Value) -> Result<()> {
+///         let bad = || Error::BadState { owner: "in turn".into(), problem: "not a count".into() };
+///         self.0 = state.as_u64().ok_or_else(bad)?;
+///         Ok(())
+///     }
+/// }
+/// # struct Hard;
+/// # impl Curriculum for Hard {
+/// #     fn name(&self) -> &str { "hard" }
+/// #     fn n_levels(&self) -> usize { 2 }
+/// #     fn probs(&self, _: u64) -> Vec<f64> { vec![0.0, 1.0] }
+/// # }
+///
+/// // A sampler that takes up the state of another goes on where that one is.
+/// let (mut first, mut second) = (InTurn(0), InTurn(0));
+/// first.draw(&Hard, 0, 3)?;
+/// second.restore(&first.state())?;
+/// assert_eq!(second.draw(&Hard, 1, 1)?, [Pick { level: Level(1), item: 3 }]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub trait ProblemSampler: Send {
     /// Draws `n` problems for `step`.
     ///

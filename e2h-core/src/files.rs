@@ -94,6 +94,16 @@ pub fn sync(path: &Path) -> Result<()> {
 
 /// Reads a JSONL file; empty lines are passed over.
 ///
+/// ```
+/// use e2h_core::{Error, read_jsonl, write_atomic};
+/// # let path = std::env::temp_dir().join(format!("e2h-doc-rows-{}.jsonl", std::process::id()));
+/// write_atomic(&path, b"[1]\n\n[2, 3]\n{}\n")?;
+/// let wrong = read_jsonl::<Vec<u32>>(&path);
+/// assert!(matches!(wrong, Err(Error::Row { line: 4, .. })));
+/// # std::fs::remove_file(&path).ok();
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::File`] when the file cannot be read, [`Error::Row`] with the line number for the first line
 /// that is not a `T`.

@@ -16,6 +16,18 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
 /// Where the Hub and its cache are.
+///
+/// ```
+/// use e2h_core::{HubFiles, HubKind, HubSettings, hub_files};
+/// # let folder = std::env::temp_dir().join(format!("e2h-doc-hub-{}", std::process::id()));
+///
+/// // Without a network only the cache answers, and this one is empty.
+/// let settings = HubSettings { cache: Some(folder), offline: true, ..HubSettings::from_env() };
+/// let (files, kind) = (["config.json".to_owned()], HubKind::Model);
+/// let spec = HubFiles { kind, id: "own/tiny", revision: "main", files: &files, optional: &[] };
+/// let error = hub_files(&spec, &settings).expect_err("nothing is there");
+/// assert!(error.problem.starts_with("it is not in the cache"));
+/// ```
 #[derive(Clone)]
 pub struct HubSettings {
     /// The folder of the cache; `None` when there is no home folder to put it in.
@@ -94,6 +106,22 @@ struct Repository<'a> {
 }
 
 /// The local paths of the files that `spec` names, fetched where they are not in the cache.
+///
+/// ```no_run
+/// use e2h_core::{HubFiles, HubKind, HubSettings, hub_files};
+///
+/// let spec = HubFiles {
+///     kind: HubKind::Dataset,
+///     id: "openai/gsm8k",
+///     revision: "main",
+///     files: &["main/train-*.parquet".to_owned()],
+///     optional: &["README.md".to_owned()],
+/// };
+/// for path in hub_files(&spec, &HubSettings::from_env())? {
+///     println!("{}", path.display());
+/// }
+/// # Ok::<(), e2h_core::HubError>(())
+/// ```
 ///
 /// # Errors
 /// [`HubError`] when a file is not there, may not be read, or neither the Hub nor the cache can answer.

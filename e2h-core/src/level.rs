@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 /// A difficulty level: 0 is the easiest, and the levels of a task are contiguous.
 ///
 /// The order is always this number; it is never inferred from another property of a problem.
+///
+/// ```
+/// use e2h_core::Level;
+/// let (easy, hard) = (Level(0), Level::at(3));
+/// assert!(easy < hard);
+/// assert_eq!([10, 20, 30, 40][hard.index()], 40);
+/// assert_eq!(hard.to_string(), "level 3");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -29,6 +29,12 @@ impl Metric {
 }
 
 /// True when `key` is in the table, with any number in place of `{k}` and any name in place of `{part}`.
+///
+/// ```
+/// use e2h_core::metrics::declared;
+/// assert!(declared("reward/level_3/mean") && declared("rewards/format/mean"));
+/// assert!(!declared("reward/level_three/mean") && !declared("rewords/format/mean"));
+/// ```
 pub fn declared(key: &str) -> bool {
     METRICS.iter().any(|metric| {
         let between = |mark: &str| {

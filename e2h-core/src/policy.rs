@@ -72,6 +72,15 @@ pub struct GenerateRequest {
 }
 
 /// How tokens are drawn.
+///
+/// ```
+/// use e2h_core::Sampling;
+/// let sampling = Sampling { top_p: 0.9, max_tokens: 64, ..Sampling::default() };
+/// // What is left out of a configuration takes its default.
+/// assert_eq!(serde_json::from_str::<Sampling>(r#"{"top_p": 0.9, "max_tokens": 64}"#)?, sampling);
+/// assert_eq!(sampling.greedy(), Sampling { temperature: 0.0, ..sampling });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {

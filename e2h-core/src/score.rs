@@ -5,6 +5,17 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 /// The verdict on one completion.
+///
+/// ```
+/// use e2h_core::{Outcome, RewardPart, Score};
+///
+/// let parts = vec![RewardPart::new("format", 1.0, 0.1), RewardPart::new("correct", 0.0, 0.9)];
+/// let score = Score::new(parts, Outcome::Wrong, "20 is not 24");
+/// assert_eq!((score.reward, score.is_correct()), (0.1, false));
+///
+/// let undecided = Score::unverifiable("the answer is too long");
+/// assert_eq!((undecided.reward, undecided.outcome.name()), (0.0, "unverifiable"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The sum of `weight * value` over `parts`, dimensionless.

@@ -46,6 +46,12 @@ impl RootSeed {
 }
 
 /// A 64-bit hash of `bytes` under `label`, the same on every platform and in every version.
+///
+/// ```
+/// use e2h_core::stable_hash;
+/// // The first 8 bytes of SHA-256 over the label's length in 8 bytes, the label and the bytes.
+/// assert_eq!(stable_hash("doc", b"2 3"), 0x15d2_0e07_4fde_a9b6);
+/// ```
 pub fn stable_hash(label: &str, bytes: &[u8]) -> u64 {
     let mut hasher = Sha256::new();
     hasher.update((label.len() as u64).to_le_bytes());

@@ -28,6 +28,15 @@ use crate::cpu::linalg::{Mat, MatMut, matmul};
 use crate::params::{Layout, LayoutBuilder};
 
 /// A linear layer that can have an adapter.
+///
+/// ```
+/// use e2h_model::Projection;
+/// let names = Projection::ALL.map(Projection::name);
+/// assert_eq!(names, ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]);
+/// // A configuration has the same words.
+/// assert_eq!(serde_json::to_value(Projection::QProj)?, "q_proj");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
@@ -163,6 +172,22 @@ pub(crate) struct Factors {
 }
 
 /// A low-rank adapter of a decoder: one flat buffer, and the table of its tensors.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Adapter, LoraConfig, Model, ModelConfig};
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(5) };
+///
+/// let mut model = Model::new(shape.clone(), &mut RootSeed(0).stream("init", &[]));
+/// let before = model.logits(&[1, 2])?;
+/// let config = LoraConfig { rank: 2, ..LoraConfig::default() };
+/// model.set_adapter(Some(Adapter::new(config, &shape, &mut RootSeed(0).stream("lora", &[]))));
+/// // On queries and values: 2 * 16 for A and 16 * 2 for B. As B is 0, nothing has changed yet.
+/// assert_eq!(model.params().len(), 2 * (2 * 16 + 16 * 2));
+/// assert_eq!(model.logits(&[1, 2])?, before);
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Adapter {
     config: LoraConfig,

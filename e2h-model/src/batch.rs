@@ -24,6 +24,20 @@ pub(crate) struct Segment {
 }
 
 /// A prompt and the completions that continue it.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Group, Model, ModelConfig};
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(5) };
+/// # let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+///
+/// // Two completions of one prompt: it is computed once, and only they have log-probs.
+/// let group = Group { prompt: &[1, 2], completions: vec![&[3, 4, 0][..], &[2]] };
+/// let lengths: Vec<usize> = model.token_stats(&[group], 1000)?.iter().map(|(logprobs, _)| logprobs.len()).collect();
+/// assert_eq!(lengths, [3, 1]);
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
     /// The prompt; at least one token.

@@ -26,6 +26,24 @@ const SINGLE_FILE: &str = "model.safetensors";
 const INDEX_FILE: &str = "model.safetensors.index.json";
 
 /// Number format of saved weights.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Model, ModelConfig, WeightFormat};
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(5) };
+/// # let temporary = tempfile::tempdir()?;
+/// # let folder = temporary.path();
+///
+/// let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+/// model.save(folder, WeightFormat::F32)?;
+/// assert_eq!(Model::load(folder)?.weights(), model.weights());
+/// // Eight significant bits round by one part in 256 at most.
+/// model.save(folder, WeightFormat::Bf16)?;
+/// let loaded = Model::load(folder)?;
+/// assert!(loaded.weights().iter().zip(model.weights()).all(|(a, b)| (a - b).abs() <= b.abs() / 256.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightFormat {
     /// 4 bytes: exact.

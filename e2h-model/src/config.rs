@@ -58,6 +58,21 @@ pub enum RopeScaling {
 }
 
 /// The shape of a decoder.
+///
+/// ```
+/// use e2h_model::{Family, ModelConfig};
+/// use serde_json::json;
+///
+/// let published = json!({
+///     "model_type": "qwen2", "vocab_size": 1000, "hidden_size": 896, "intermediate_size": 4864,
+///     "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2,
+/// });
+/// let config = ModelConfig::from_json(published.as_object().cloned().unwrap_or_default())?;
+/// // What the file leaves out follows from the rest: 896 / 14, and the biases of the family.
+/// assert_eq!((config.family, config.head_dim, config.qkv_bias), (Family::Qwen2, 64, true));
+/// assert_eq!(config.to_json()["head_dim"], 64);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     /// Architecture.
@@ -96,6 +111,14 @@ pub struct ModelConfig {
 
 impl ModelConfig {
     /// About 0.9M parameters: 4 layers of width 128, what a laptop trains in minutes.
+    ///
+    /// ```
+    /// use e2h_model::{Layout, ModelConfig};
+    /// // Embeddings and the last norm; in each layer two norms, four square matrices and three of another width.
+    /// let (vocab, width, inner) = (100, 128, 384);
+    /// let layer = 2 * width + 4 * width * width + 3 * width * inner;
+    /// assert_eq!(Layout::new(&ModelConfig::nano(vocab)).n_params(), vocab * width + width + 4 * layer);
+    /// ```
     pub fn nano(vocab_size: usize) -> Self {
         Self::small(vocab_size, 128, 4, 4, 4, 384)
     }

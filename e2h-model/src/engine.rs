@@ -12,6 +12,20 @@ use crate::{
 
 /// A decoder that can be trained and sampled: [`Model`], the fused CPU engine, or [`BurnDecoder`].
 ///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{BurnDecoder, Engine, Model, ModelConfig, Precision, device};
+///
+/// let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+///     head_dim: 8, ..ModelConfig::nano(5) };
+/// let fused = Model::new(shape.clone(), &mut RootSeed(0).stream("init", &[]));
+/// let weights = fused.weights().to_vec();
+/// let burn = BurnDecoder::new(shape, weights, &device("cpu")?.device, Precision::F32)?;
+/// let [a, b] = [&fused as &dyn Engine, &burn].map(|engine| engine.logits(&[1, 2, 3]));
+/// assert!(a?.iter().zip(b?).all(|(a, b)| (a - b).abs() < 1e-4));
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
+///
 /// # Invariants
 /// - Engines with the same weights give the same numbers, up to rounding.
 /// - The flat f32 parameters on the host are the truth.

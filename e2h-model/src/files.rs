@@ -83,6 +83,20 @@ impl ModelFiles for PathBuf {
 }
 
 /// A model that is part of the program.
+///
+/// ```
+/// use e2h_model::{EmbeddedModel, ModelConfig, ModelFiles};
+///
+/// const TINY: EmbeddedModel = EmbeddedModel {
+///     name: "tiny",
+///     files: &[("config.json", br#"{"model_type": "llama", "vocab_size": 5, "hidden_size": 16,
+///         "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}"#)],
+/// };
+/// assert_eq!(ModelConfig::load(&TINY)?.head_dim, 8);
+/// let missing = TINY.read("model.safetensors").map(|bytes| bytes.len()).map_err(|error| error.kind());
+/// assert_eq!(missing, Err(std::io::ErrorKind::NotFound));
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedModel {
     /// Its name.

@@ -42,6 +42,25 @@ fn batch_rows(config: &ModelConfig, n_weights: usize, max_tokens: usize) -> usiz
 }
 
 /// Says after each token whether a completion has ended.
+///
+/// ```
+/// use e2h_core::{FinishReason, GenerateRequest, RootSeed, Sampling, TokenId};
+/// use e2h_model::{Model, ModelConfig};
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(5) };
+/// # let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+///
+/// // A function is a rule: this one ends a completion at token 3.
+/// let stop = |tokens: &[TokenId]| (tokens.last() == Some(&3)).then_some(FinishReason::Stop);
+/// let streams = (0..20).map(|sample| RootSeed(0).stream("doc", &[sample])).collect();
+/// let request = GenerateRequest { prompt: vec![1, 2], streams };
+/// let sampling = Sampling { max_tokens: 4, ..Sampling::default() };
+/// for drawn in &model.generate(vec![request], &sampling, &stop)?[0] {
+///     let n_until = drawn.tokens.iter().position(|token| *token == 3).map_or(4, |place| place + 1);
+///     assert_eq!(drawn.tokens.len(), n_until);
+/// }
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 pub trait StopRule: Sync {
     /// The reason to stop after `tokens`, the completion so far, or `None` to go on.
     fn stop(&self, tokens: &[TokenId]) -> Option<FinishReason>;

@@ -18,6 +18,14 @@ const OPTIONAL: [&str; 3] =
 ///
 /// `id` is `owner/name`, or `owner/name@revision` with a branch, tag or commit.
 ///
+/// ```no_run
+/// use e2h_model::{LanguageModel, hub_folder};
+/// let folder = hub_folder("Qwen/Qwen2.5-0.5B-Instruct@main")?;
+/// let policy = LanguageModel::load(&folder)?;
+/// println!("{} tokens", policy.text().vocab_size());
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Hub`] when the model is not there, is gated, or neither the Hub nor the cache can answer.
 pub fn hub_folder(id: &str) -> Result<PathBuf> {

@@ -14,6 +14,26 @@ use crate::{
 };
 
 /// A decoder with its tokenizer and chat template.
+///
+/// ```
+/// use e2h_core::{Policy, Prompt, RootSeed};
+/// use e2h_model::{LanguageModel, Model, ModelConfig, TextCodec, WeightFormat};
+/// # let temporary = tempfile::tempdir()?;
+/// # let folder = temporary.path();
+///
+/// let text = TextCodec::word_level(&["say", "one", "two"].map(str::to_owned))?;
+/// let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+///     head_dim: 8, ..ModelConfig::nano(text.vocab_size()) };
+/// let policy = LanguageModel::new(Model::new(shape, &mut RootSeed(0).stream("init", &[])), text)?;
+/// policy.save(folder, WeightFormat::F32)?;
+/// // What was saved has the same words and the same weights.
+/// let loaded = LanguageModel::load(folder)?;
+/// let prompt = Prompt { system: None, user: "say two".into(), assistant_prefix: String::new() };
+/// let tokens = loaded.encode(&prompt)?;
+/// assert_eq!(loaded.decode(&tokens)?, "say two");
+/// assert_eq!(loaded.engine().logits(&tokens)?, policy.engine().logits(&tokens)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct LanguageModel {
     engine: Box<dyn Engine>,
     text: TextCodec,

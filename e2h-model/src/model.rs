@@ -16,6 +16,22 @@ use crate::params::Layout;
 use crate::{Adapter, ModelConfig, Result, ValueHead, ValuedGrads};
 
 /// A decoder with its weights in f32, and an adapter beside them where only that is trained.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Group, Model, ModelConfig};
+///
+/// let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+///     head_dim: 8, ..ModelConfig::nano(5) };
+/// let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+/// // One row of logits a token: the log-prob of token 2 behind token 1 is its logit less the log of the sum.
+/// let logits = model.logits(&[1, 2])?;
+/// assert_eq!(logits.len(), 2 * 5);
+/// let total: f32 = logits[..5].iter().map(|logit| logit.exp()).sum();
+/// let (logprobs, _) = &model.token_stats(&[Group { prompt: &[1], completions: vec![&[2]] }], 1000)?[0];
+/// assert!((logprobs[0] - (logits[2] - total.ln())).abs() < 1e-5);
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Model {
     pub(crate) shape: Shape,
@@ -298,6 +314,27 @@ impl Model {
     ///
     /// `loss` is called once a slice, from worker threads, with whole sequences; the batch's gradient is the
     /// sum over slices, added up in the order of the batch.
+    ///
+    /// ```
+    /// use e2h_core::RootSeed;
+    /// use e2h_model::{Group, Model, ModelConfig, TokenGrads};
+    /// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+    /// #     head_dim: 8, ..ModelConfig::nano(5) };
+    /// # let mut model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+    ///
+    /// // The loss is the negative log-prob of two tokens: a step against its gradient makes them likelier.
+    /// let groups = [Group { prompt: &[1], completions: vec![&[2, 3]] }];
+    /// let mut grads = vec![0.0; model.params().len()];
+    /// model.backward(&groups, 1000, &mut grads, |stats| {
+    ///     let n = stats.logprobs.len();
+    ///     TokenGrads { d_logprobs: vec![-1.0; n], d_entropies: vec![0.0; n] }
+    /// })?;
+    /// let logprob = |model: &Model| Ok::<f32, e2h_model::Error>(model.token_stats(&groups, 1000)?[0].0.iter().sum());
+    /// let before = logprob(&model)?;
+    /// model.update_params(|_, params| params.iter_mut().zip(&grads).for_each(|(p, g)| *p -= 0.01 * g));
+    /// assert!(logprob(&model)? > before);
+    /// # Ok::<(), e2h_model::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`UnknownToken`](crate::Error::UnknownToken), [`ContextOverflow`](crate::Error::ContextOverflow), or

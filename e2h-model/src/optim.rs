@@ -37,6 +37,18 @@ impl Default for AdamWConfig {
 }
 
 /// Optimiser state: two moments a parameter, in f32.
+///
+/// ```
+/// use e2h_model::{AdamW, AdamWConfig, ValueHead};
+///
+/// let mut head = ValueHead::new(3);
+/// let mut optimizer = AdamW::new(AdamWConfig::default(), head.params().len());
+/// // The first update moves each parameter by the learning rate, whatever the size of its gradient.
+/// let grads = [0.5, -20.0, 0.0, 0.001];
+/// head.update_params(|layout, params| optimizer.update(layout, params, &grads, 0.1));
+/// let expected = [-0.1, 0.1, 0.0, -0.1];
+/// assert!(head.params().iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-5));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdamW {
     config: AdamWConfig,
@@ -108,6 +120,16 @@ pub fn global_norm(grads: &[f32]) -> f64 {
 
 /// Scales `grads` so that its norm is at most `max_norm`; returns the norm before. A norm that is not finite
 /// is returned as it is, and nothing is scaled.
+///
+/// ```
+/// use e2h_model::{clip_global_norm, global_norm};
+/// let mut grads = [3.0, 4.0];
+/// assert_eq!(clip_global_norm(&mut grads, 1.0), 5.0);
+/// assert!((grads[0] - 0.6).abs() < 1e-6 && (global_norm(&grads) - 1.0).abs() < 1e-6);
+/// // A norm within the bound changes nothing.
+/// clip_global_norm(&mut grads, 2.0);
+/// assert!((grads[1] - 0.8).abs() < 1e-6);
+/// ```
 pub fn clip_global_norm(grads: &mut [f32], max_norm: f64) -> f64 {
     let norm = global_norm(grads);
     if norm.is_finite() && norm > max_norm {

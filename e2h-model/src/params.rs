@@ -47,6 +47,16 @@ pub(crate) struct LayerRanges {
 }
 
 /// Names, shapes and places of the tensors of a flat buffer: a decoder's weights, or an adapter's.
+///
+/// ```
+/// use e2h_model::{Layout, ModelConfig};
+/// let layout = Layout::new(&ModelConfig::nano(100));
+/// let query = layout.get("model.layers.0.self_attn.q_proj.weight").expect("a layer has queries");
+/// // It stands behind 100 embeddings and the layer's first norm.
+/// assert_eq!((&query.shape[..], query.range.start), (&[128, 128][..], 100 * 128 + 128));
+/// // The head is the embedding matrix, so it has no place of its own.
+/// assert!(layout.get("lm_head.weight").is_none());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Every tensor, in the order of the flat buffer.

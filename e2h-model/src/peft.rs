@@ -56,6 +56,23 @@ const UNSUPPORTED: [&str; 20] = [
 ];
 
 /// What `adapter_config.json` says.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Adapter, LoraConfig, ModelConfig, PeftConfig, WeightFormat};
+/// # let temporary = tempfile::tempdir()?;
+/// # let folder = temporary.path();
+///
+/// let shape = ModelConfig::nano(16);
+/// let config = LoraConfig { rank: 2, ..LoraConfig::default() };
+/// let adapter = Adapter::new(config, &shape, &mut RootSeed(0).stream("lora", &[]));
+/// adapter.save(folder, Some("own/tiny"), WeightFormat::F32)?;
+/// // A folder says what base it is for before anything is loaded.
+/// assert_eq!(PeftConfig::load(folder)?.base.as_deref(), Some("own/tiny"));
+/// let loaded = Adapter::load(folder, &shape)?;
+/// assert_eq!((loaded.config(), loaded.params()), (adapter.config(), adapter.params()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PeftConfig {
     /// The base model, as its writer named it.

@@ -115,6 +115,17 @@ impl TextCodec {
     }
 
     /// Sets the texts that end a completion; each is kept at its end. `</answer>` at first.
+    ///
+    /// ```
+    /// use e2h_core::FinishReason;
+    /// use e2h_model::TextCodec;
+    /// let mut text = TextCodec::word_level(&["one", "two", "three"].map(str::to_owned))?;
+    /// text.set_stops(vec!["two".to_owned()]);
+    /// let tokens = text.encode("one two three")?;
+    /// assert_eq!((text.stop(&tokens[..1]), text.stop(&tokens[..2])), (None, Some(FinishReason::Stop)));
+    /// assert_eq!(text.decode_completion(&tokens)?, "one two");
+    /// # Ok::<(), e2h_model::Error>(())
+    /// ```
     pub fn set_stops(&mut self, stops: Vec<String>) {
         let last: Vec<char> = stops.iter().filter_map(|stop| stop.chars().next_back()).collect();
         // A token is stored in a form that leaves letters, digits and ASCII signs alone only.
@@ -310,6 +321,15 @@ impl TextCodec {
 /// Text of a completion while it grows: what later tokens could still change is held back.
 ///
 /// Characters can spread over tokens, so a text that ends within one waits for the rest of it.
+///
+/// ```
+/// use e2h_model::TextCodec;
+/// let text = TextCodec::word_level(&["one", "two"].map(str::to_owned))?;
+/// let mut stream = text.stream();
+/// let parts = text.encode("one two")?.into_iter().map(|token| stream.push(token));
+/// assert_eq!(parts.collect::<Result<Vec<_>, _>>()?, ["one", " two"]);
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct TextStream<'a> {
     codec: &'a TextCodec,

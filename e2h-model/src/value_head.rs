@@ -20,6 +20,22 @@ use crate::params::{Layout, LayoutBuilder};
 use crate::{Error, Result, TokenGrads, WeightFormat};
 
 /// A linear head with one output. The weights and the bias lie end to end in one flat buffer.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_model::{Group, Model, ModelConfig, ValueHead};
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(5) };
+/// # let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+///
+/// let groups = [Group { prompt: &[1], completions: vec![&[2, 3][..], &[4]] }];
+/// let mut head = ValueHead::new(16);
+/// assert_eq!(model.values(&groups, 1000, &head)?, [vec![0.0, 0.0], vec![0.0]]);
+/// // The bias is the last parameter.
+/// head.update_params(|_, params| params[16] = 0.5);
+/// assert_eq!(model.values(&groups, 1000, &head)?, [vec![0.5, 0.5], vec![0.5]]);
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ValueHead {
     layout: Layout,

@@ -27,6 +27,20 @@ use crate::reward::Reward;
 const EPS: f64 = 1e-4;
 
 /// Advantages of the groups of one batch, in the same shape.
+///
+/// ```
+/// use e2h_rl::{AdvantageKind, AdvantageScale, GrpoConfig, Reward, advantages};
+///
+/// let groups = [[1.0, 0.0].map(Reward::single).to_vec()];
+/// // Less the group's mean, and less the mean of the others.
+/// let centred = GrpoConfig { advantage_scale: AdvantageScale::None, ..GrpoConfig::default() };
+/// assert_eq!(advantages(&groups, &centred), [[0.5, -0.5]]);
+/// let rloo = GrpoConfig { advantage: AdvantageKind::Rloo, ..GrpoConfig::default() };
+/// assert_eq!(advantages(&groups, &rloo), [[1.0, -1.0]]);
+/// // GRPO divides by the deviation too, here sqrt(1/2).
+/// let found = advantages(&groups, &GrpoConfig::default());
+/// assert!((found[0][0] - 0.5 / (0.5f64.sqrt() + 1e-4)).abs() < 1e-12);
+/// ```
 pub fn advantages(groups: &[Vec<Reward>], config: &GrpoConfig) -> Vec<Vec<f64>> {
     if config.reward_aggregation == RewardAggregation::NormalizeThenSum {
         return normalize_then_sum(groups);
@@ -43,6 +57,11 @@ pub fn advantages(groups: &[Vec<Reward>], config: &GrpoConfig) -> Vec<Vec<f64>> 
 }
 
 /// True when no reward of the group differs from another: such a group teaches nothing.
+///
+/// ```
+/// use e2h_rl::is_zero_variance;
+/// assert!(is_zero_variance(&[1.0, 1.0, 1.0]) && !is_zero_variance(&[1.0, 0.0, 1.0]));
+/// ```
 pub fn is_zero_variance(rewards: &[f64]) -> bool {
     rewards.windows(2).all(|pair| pair[0] == pair[1])
 }

@@ -85,6 +85,23 @@ pub fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
 
 /// Saves a run after `step` finished steps to `folder/step-N`.
 ///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use e2h_rl::{Trainer, checkpoint};
+///
+/// /// Saves a run after ten steps, and takes up the newest whole checkpoint.
+/// fn save_and_restore(trainer: &mut Trainer<'_>, folder: &Path) -> e2h_rl::Result<()> {
+///     checkpoint::save(trainer, folder, 10)?;
+///     let damaged = |path: &Path, why: &e2h_rl::Error| eprintln!("{}: {why}", path.display());
+///     if let Some((path, state)) = checkpoint::latest(folder, damaged)? {
+///         checkpoint::restore(trainer, &path, &state)?;
+///         assert_eq!(state.step, 10);
+///     }
+///     Ok(())
+/// }
+/// ```
+///
 /// # Errors
 /// [`Error::Io`], [`Error::Core`] or [`Error::Model`] when a file cannot be written; the checkpoints that were
 /// there are untouched, and what was written is taken back.
@@ -141,6 +158,20 @@ fn save_via(trainer: &Trainer<'_>, folder: &Path, temporary: &Path, step: u64) -
 }
 
 /// Deletes all checkpoints but the `keep_last` newest and the one of step `best`.
+///
+/// ```
+/// use e2h_rl::checkpoint::{list, rotate};
+/// # let temporary = tempfile::tempdir()?;
+/// # let folder = temporary.path();
+/// for step in [10, 20, 30] {
+///     std::fs::create_dir(folder.join(format!("step-{step}")))?;
+/// }
+/// // The newest and the best stay.
+/// rotate(folder, 1, Some(10))?;
+/// let left: Vec<u64> = list(folder)?.into_iter().map(|(step, _)| step).collect();
+/// assert_eq!(left, [30, 10]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be listed or a checkpoint not deleted.

@@ -114,6 +114,19 @@ pub enum LrSchedule {
 /// Group relative policy optimisation.
 ///
 /// The defaults are those of the E2H reference where it sets one, else TRL's.
+///
+/// ```
+/// use e2h_rl::{GrpoConfig, LrSchedule};
+///
+/// let linear = LrSchedule::Linear;
+/// let config = GrpoConfig { steps: 10, lr: 0.5, warmup_steps: 2, lr_schedule: linear, ..GrpoConfig::default() };
+/// assert!(config.validate().is_empty());
+/// // Up in two steps, then down to nothing in eight.
+/// assert_eq!([0, 1, 2, 6].map(|step| config.lr_at(step)), [0.25, 0.5, 0.5, 0.25]);
+///
+/// let alone = GrpoConfig { group_size: 1, ..config };
+/// assert_eq!(alone.validate()[0].to_string(), "`group_size` is 1, but must be at least 2");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrpoConfig {

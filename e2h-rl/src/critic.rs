@@ -23,6 +23,15 @@ use crate::loss::value::Critique;
 use crate::minibatch::{Minibatch, Row, wide};
 
 /// The value head of a run and the state of its optimiser.
+///
+/// ```
+/// use e2h_rl::{Critic, GrpoConfig, LossKind};
+/// let ppo = GrpoConfig { loss: LossKind::Ppo, ..GrpoConfig::default() };
+/// let critic = Critic::of(&ppo, 16).expect("PPO has a critic");
+/// // 16 weights and a bias.
+/// assert_eq!((critic.head.width(), critic.optimizer.m.len()), (16, 17));
+/// assert!(Critic::of(&GrpoConfig::default(), 16).is_none());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Critic {
     /// The head.

@@ -27,6 +27,15 @@ use crate::Result;
 use crate::rollout::{Ask, roll_out};
 
 /// How a policy is evaluated.
+///
+/// ```
+/// use e2h_rl::EvalConfig;
+/// let config = EvalConfig { n_samples: 4, k: vec![1, 4], ..EvalConfig::default() };
+/// assert!(config.validate().is_empty());
+/// // pass@8 cannot be told from four samples.
+/// let config = EvalConfig { k: vec![1, 8], ..config };
+/// assert_eq!(config.validate()[0].to_string(), "`k` is 8, but must be from 1 to n_samples, 4");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
@@ -165,6 +174,54 @@ impl EvalReport {
 ///
 /// `progress` is called with the number of finished completions, about every 128 of them.
 ///
+/// ```
+/// use e2h_rl::{EvalConfig, evaluate};
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer.to_string() == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
+/// # let row = |question: u32, answer: u32| -> Problem {
+/// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
+/// #     serde_json::from_value(row).expect("a row")
+/// # };
+/// # struct Parrot;
+/// # impl Policy for Parrot {
+/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
+/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
+/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
+/// #     }
+/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
+/// #         let said = |tokens: &[TokenId]| Generation {
+/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
+/// #         };
+/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
+/// #     }
+/// # }
+///
+/// // A policy that repeats its prompt, on problems of which half ask for that.
+/// let problems = [vec![row(7, 7), row(7, 8), row(6, 6), row(6, 9)]];
+/// let config = EvalConfig { n_samples: 2, k: vec![1], ..EvalConfig::default() };
+/// let report = evaluate(&mut Parrot, &task, &problems, &Sampling::default(), &config, |_| ())?;
+/// let level = &report.levels[0];
+/// assert_eq!((level.n, level.n_correct, level.accuracy), (4, 2, 0.5));
+/// assert_eq!(level.pass_at_k[0].value, 0.5);
+/// # Ok::<(), e2h_rl::Error>(())
+/// ```
+///
 /// # Errors
 /// When a problem is not of the task's form, or the policy fails.
 pub fn evaluate(
@@ -179,6 +236,54 @@ pub fn evaluate(
 }
 
 /// Evaluates `policy` as [`evaluate`] does, and returns what became of each problem too.
+///
+/// ```
+/// use e2h_rl::{EvalConfig, evaluate_rows};
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer.to_string() == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
+/// # let row = |question: u32, answer: u32| -> Problem {
+/// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
+/// #     serde_json::from_value(row).expect("a row")
+/// # };
+/// # struct Parrot;
+/// # impl Policy for Parrot {
+/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
+/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
+/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
+/// #     }
+/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
+/// #         let said = |tokens: &[TokenId]| Generation {
+/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
+/// #         };
+/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
+/// #     }
+/// # }
+///
+/// let (problems, config) = ([vec![row(7, 7), row(7, 8)]], EvalConfig::default());
+/// let mut n_done = 0;
+/// let sampling = Sampling::default();
+/// let (_, rows) = evaluate_rows(&mut Parrot, &task, &problems, &sampling, &config, |n| n_done += n)?;
+/// assert_eq!((rows[0].completion.as_str(), rows[0].outcome.as_str()), ("7", "correct"));
+/// assert_eq!((rows[1].completion.as_str(), rows[1].outcome.as_str()), ("7", "wrong"));
+/// assert_eq!(n_done, 2);
+/// # Ok::<(), e2h_rl::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -327,6 +432,50 @@ fn asks(rows: &[Problem], n: usize, stream: impl Fn(usize, u64) -> Stream) -> Ve
 ///
 /// The samples of a row depend on the seed and the row's place alone. `progress` is called with the number of
 /// finished completions.
+///
+/// ```
+/// use e2h_rl::pass_counts;
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer.to_string() == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
+/// # let row = |question: u32, answer: u32| -> Problem {
+/// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
+/// #     serde_json::from_value(row).expect("a row")
+/// # };
+/// # struct Parrot;
+/// # impl Policy for Parrot {
+/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
+/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
+/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
+/// #     }
+/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
+/// #         let said = |tokens: &[TokenId]| Generation {
+/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
+/// #         };
+/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
+/// #     }
+/// # }
+///
+/// let rows = [row(7, 7), row(7, 8)];
+/// let counts = pass_counts(&mut Parrot, &task, &rows, &Sampling::default(), 0, 20, |_| ())?;
+/// assert_eq!(counts, [(20, 20), (0, 20)]);
+/// # Ok::<(), e2h_rl::Error>(())
+/// ```
 ///
 /// # Errors
 /// When a problem is not of the task's form, or the policy fails.

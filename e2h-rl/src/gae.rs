@@ -18,6 +18,13 @@
 /// The reward of each token of a completion that was given `reward`. `[T]`
 ///
 /// `behaviour` and `reference` are log-probs; without a reference there is no penalty.
+///
+/// ```
+/// use e2h_rl::gae::token_rewards;
+/// // The second token is less likely than under the reference by one nat, which earns beta.
+/// assert_eq!(token_rewards(1.0, &[-1.0, -2.0], Some(&[-1.0, -1.0]), 0.5), [0.0, 1.5]);
+/// assert_eq!(token_rewards(1.0, &[-1.0, -2.0], None, 0.5), [0.0, 1.0]);
+/// ```
 pub fn token_rewards(
     reward: f64,
     behaviour: &[f64],
@@ -37,6 +44,14 @@ pub fn token_rewards(
 }
 
 /// The advantage of each token. `[T]`
+///
+/// ```
+/// use e2h_rl::gae::gae;
+/// // Errors of the values: 0 + 0.5 - 0.5 at the first token, 1 - 0.5 at the last.
+/// let (rewards, values) = ([0.0, 1.0], [0.5, 0.5]);
+/// assert_eq!(gae(&rewards, &values, 1.0, 0.0), [0.0, 0.5]);
+/// assert_eq!(gae(&rewards, &values, 1.0, 0.5), [0.25, 0.5]);
+/// ```
 ///
 /// # Panics
 /// When the lists differ in length.

@@ -105,6 +105,21 @@ impl Sequence<'_> {
 
 /// The loss of one sequence in a minibatch of `size`.
 ///
+/// ```
+/// use e2h_rl::GrpoConfig;
+/// use e2h_rl::loss::{BatchSize, Sequence, sequence_loss};
+///
+/// // One token of advantage 2, before the policy has moved: the ratio is 1.
+/// let (logprobs, entropies) = ([-1.5], [0.7]);
+/// let sequence = Sequence {
+///     logprobs: &logprobs, behaviour: &logprobs, reference: None, entropies: &entropies,
+///     advantages: &[2.0], active: None,
+/// };
+/// let size = BatchSize { sequences: 1.0, tokens: 1.0, mean_tokens: 1.0, active_tokens: 1.0, max_tokens: 8.0 };
+/// let found = sequence_loss(&GrpoConfig::default(), &sequence, &size);
+/// assert_eq!((found.loss, found.d_logprobs, found.ratio), (-2.0, vec![-2.0], 1.0));
+/// ```
+///
 /// # Panics
 /// When the sequence's lists differ in length.
 pub fn sequence_loss(
@@ -170,6 +185,13 @@ fn add_through_ratio(d_logprobs: &mut [f64], d_log_ratios: &[f64], sequence_leve
 /// The entropy from which on a token is among the `share` of highest entropy; `None` for no tokens.
 ///
 /// Between two entropies the quantile is interpolated linearly, as `torch.quantile` does.
+///
+/// ```
+/// use e2h_rl::loss::entropy_threshold;
+/// let entropies = [0.1, 0.5, 0.2, 0.4, 0.3];
+/// assert_eq!(entropy_threshold(&entropies, 0.25), Some(0.4));
+/// assert_eq!(entropy_threshold(&[], 0.25), None);
+/// ```
 pub fn entropy_threshold(entropies: &[f64], share: f64) -> Option<f64> {
     let mut sorted = entropies.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -106,6 +106,15 @@ pub trait Ranks {
 }
 
 /// One process alone.
+///
+/// ```
+/// use e2h_rl::{Alone, Ranks};
+/// let ranks: &dyn Ranks = &Alone;
+/// assert!(ranks.leads());
+/// assert_eq!(ranks.all_gather(&"mine".to_owned())?, ["mine"]);
+/// assert_eq!(ranks.sum_few(&[1.0, 2.0])?, [1.0, 2.0]);
+/// # Ok::<(), e2h_rl::RankError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alone;
 
@@ -280,6 +289,17 @@ fn difference(first: &str, other: &str) -> (String, String) {
 /// Adds items up as a balanced tree, left half and right half; `None` for none.
 ///
 /// With a power of two items, adding up equal runs of them first and then the sums is the same tree.
+///
+/// ```
+/// use e2h_rl::tree;
+/// let shape = |n: usize| {
+///     let leaves = (1..=n).map(|i| i.to_string()).collect();
+///     tree(leaves, |a: &mut String, b| *a = format!("({a} + {b})"))
+/// };
+/// assert_eq!(shape(4).as_deref(), Some("((1 + 2) + (3 + 4))"));
+/// assert_eq!(shape(3).as_deref(), Some("(1 + (2 + 3))"));
+/// assert_eq!(shape(0), None);
+/// ```
 pub fn tree<T>(mut items: Vec<T>, add: impl Fn(&mut T, &T) + Copy) -> Option<T> {
     if items.len() < 2 {
         return items.pop();

@@ -15,6 +15,23 @@ use e2h_core::{RewardPart, Rollout};
 use crate::config::GrpoConfig;
 
 /// The reward of one completion.
+///
+/// ```
+/// use e2h_core::Sampling;
+/// use e2h_rl::{GrpoConfig, Reward};
+/// # use e2h_core::{FinishReason, Generation, Level, Outcome, RewardPart, Rollout, Score};
+/// # let parts = vec![RewardPart::new("format", 1.0, 0.1), RewardPart::new("correct", 1.0, 0.9)];
+/// # let score = Score::new(parts, Outcome::Correct, "");
+/// # let generation = Generation { tokens: vec![1; 6], logprobs: vec![0.0; 6], finish: FinishReason::Eos };
+/// # let rollout = Rollout { group: 0, level: Level(0), prompt: vec![1], generation, text: String::new(), score };
+///
+/// // A right completion of six tokens. Of at most eight the last four cost up to 1: here (6 - 4) / 4.
+/// let sampling = Sampling { max_tokens: 8, ..Sampling::default() };
+/// let config = GrpoConfig { overlong_buffer: 4, sampling, ..GrpoConfig::default() };
+/// let reward = Reward::of(&rollout, &config);
+/// assert_eq!((rollout.score.reward, reward.total), (1.0, 0.5));
+/// assert_eq!((reward.parts[2].name.as_ref(), reward.parts[2].value), ("overlong", -0.5));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reward {
     /// The weighted sum of the parts.

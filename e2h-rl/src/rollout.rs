@@ -19,6 +19,15 @@ pub struct Ask<'a> {
 ///
 /// A rollout's tokens depend on (root seed, step, problem, sample) only. `occurrence` counts how often the
 /// step has drawn the same problem before, so that a repeated problem gets fresh samples.
+///
+/// ```
+/// use e2h_core::{Level, RootSeed};
+/// use e2h_rl::streams;
+/// use rand::Rng;
+/// let mut first = |occurrence| streams(RootSeed(0), 7, Level(1), 3, occurrence, 2)[0].next_u64();
+/// assert_eq!(first(0), first(0));
+/// assert_ne!(first(0), first(1));
+/// ```
 pub fn streams(
     seed: RootSeed,
     step: u64,
@@ -34,6 +43,55 @@ pub fn streams(
 }
 
 /// Samples and scores completions for each ask; group `i` of the result belongs to ask `i`.
+///
+/// ```
+/// use e2h_rl::{Ask, roll_out, streams};
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer.to_string() == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
+/// # let row = |question: u32, answer: u32| -> Problem {
+/// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
+/// #     serde_json::from_value(row).expect("a row")
+/// # };
+/// # struct Parrot;
+/// # impl Policy for Parrot {
+/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
+/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
+/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
+/// #     }
+/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
+/// #         let said = |tokens: &[TokenId]| Generation {
+/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
+/// #         };
+/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
+/// #     }
+/// # }
+///
+/// // A policy that repeats its prompt. The first problem asks for that, the second for something else.
+/// let problems = [row(7, 7), row(7, 8)];
+/// let samples = || streams(RootSeed(0), 0, Level(0), 0, 0, 4);
+/// let asks = problems.each_ref().map(|problem| Ask { problem, streams: samples() });
+/// let (groups, times) = roll_out(&mut Parrot, &task, &asks, &Sampling::default())?;
+/// let rewards = groups.iter().map(|group| group.iter().map(|rollout| rollout.score.reward).collect());
+/// assert_eq!(rewards.collect::<Vec<Vec<f64>>>(), [[1.0; 4], [0.0; 4]]);
+/// assert_eq!(groups[1][0].text, "7");
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// When a problem is not of the task's form, or the policy fails. A verifier never fails: what it cannot

@@ -32,6 +32,15 @@ use crate::report::StepReport;
 use crate::trainer::Trainer;
 
 /// How often a run saves and evaluates.
+///
+/// ```
+/// use e2h_rl::{EvalConfig, RunConfig};
+/// let config = RunConfig { best_metric: "pass_at_8".to_owned(), ..RunConfig::default() };
+/// // The default evaluation draws no samples to tell pass@8 from.
+/// assert_eq!(config.validate(&EvalConfig::default()).len(), 1);
+/// let sampled = EvalConfig { n_samples: 8, k: vec![8], ..EvalConfig::default() };
+/// assert!(config.validate(&sampled).is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
@@ -155,6 +164,87 @@ pub enum RunEnd {
 }
 
 /// Everything that a run needs besides its trainer.
+///
+/// ```
+/// use std::{path::Path, sync::atomic::AtomicBool};
+///
+/// use e2h_rl::*;
+/// # use std::rc::Rc;
+/// # use e2h_model::{AdamW, LanguageModel, Model, ModelConfig, TextCodec};
+/// # fn main() -> e2h_rl::Result<()> {
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: "say".to_owned(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "words".to_owned(), ood: false }]);
+/// # fn row() -> Problem {
+/// #     let row = serde_json::json!({"task": "say", "level": 0, "question": "say", "answer": "b"});
+/// #     serde_json::from_value(row).expect("a row")
+/// # }
+/// # struct OneLevel;
+/// # impl Curriculum for OneLevel {
+/// #     fn name(&self) -> &str { "one" }
+/// #     fn n_levels(&self) -> usize { 1 }
+/// #     fn probs(&self, _: u64) -> Vec<f64> { vec![1.0] }
+/// # }
+/// # struct OneProblem;
+/// # impl ProblemSampler for OneProblem {
+/// #     fn draw(&mut self, _: &dyn Curriculum, _: u64, n: usize) -> Result<Vec<Pick>> {
+/// #         Ok(vec![Pick { level: Level(0), item: 0 }; n])
+/// #     }
+/// #     fn state(&self) -> serde_json::Value { serde_json::Value::Null }
+/// #     fn restore(&mut self, _: &serde_json::Value) -> Result<()> { Ok(()) }
+/// # }
+/// # let text = TextCodec::word_level(&["say", "a", "b"].map(str::to_owned))?;
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(text.vocab_size()) };
+/// # let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+/// # let mut policy = LanguageModel::new(model, text)?;
+/// # let sampling = Sampling { max_tokens: 1, ..Sampling::default() };
+/// # let config = GrpoConfig { steps: 3, prompts: 2, group_size: 4, sampling, ..GrpoConfig::default() };
+/// # let pools = [vec![row()]];
+/// # let optimizer = AdamW::new(config.adamw, policy.engine().params().len());
+/// # let mut trainer = Trainer { policy, ranks: Rc::new(Alone), rollouts: None, reference: Reference::None, optimizer,
+/// #     curriculum: Box::new(OneLevel), sampler: Box::new(OneProblem), task: &task, pools: &pools, config: &config,
+/// #     seed: RootSeed(0), bad_updates: 0, critic: None, replay: Replay::default(), token_budget: 1024 };
+///
+/// /// Watches a run without a word.
+/// struct Silent;
+///
+/// impl Observer for Silent {
+///     fn step(&mut self, _: &StepReport) {}
+///     fn evaluated(&mut self, _: u64, _: &EvalReport) {}
+///     fn saved(&mut self, _: u64, _: &Path) {}
+///     fn note(&mut self, _: &str) {}
+/// }
+///
+/// # let temporary = tempfile::tempdir().expect("a temporary folder");
+/// # let path = temporary.path().join("run");
+/// let folder = RunFolder::create(&path)?;
+/// let stop = AtomicBool::new(false);
+/// let (config, eval) = (&RunConfig::default(), &EvalConfig::default());
+/// let run = Run { folder: &folder, config, eval, held_out: &pools, stop: &stop };
+/// let RunEnd::Finished { after, .. } = run.run(&mut trainer, &mut Silent)? else { panic!("it was stopped") };
+/// // One line a step, and a checkpoint of the last.
+/// let lines: Vec<serde_json::Value> = read_jsonl(&folder.file("metrics.jsonl"))?;
+/// assert_eq!((lines.len(), after.levels[0].n), (3, 1));
+/// assert_eq!(checkpoint::list(&folder.checkpoints())?[0].0, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Run<'a> {
     /// Where it writes.
     pub folder: &'a RunFolder,

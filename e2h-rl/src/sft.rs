@@ -60,6 +60,53 @@ pub(crate) fn warm_cosine(peak: f64, step: u64, steps: u64) -> f64 {
 
 /// Trains `policy` on random plays of `task`; `progress` gets the step and the mean loss in nats a token.
 ///
+/// ```
+/// use e2h_rl::{SftConfig, train_on_play};
+/// # use e2h_model::{LanguageModel, Model, ModelConfig, TextCodec};
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: "say".to_owned(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "words".to_owned(), ood: false }]);
+/// # fn row() -> Problem {
+/// #     let row = serde_json::json!({"task": "say", "level": 0, "question": "say", "answer": "b"});
+/// #     serde_json::from_value(row).expect("a row")
+/// # }
+/// # impl LegalPlay for Say {
+/// #     fn vocabulary(&self) -> Vec<String> { ["say", "a", "b"].map(str::to_owned).to_vec() }
+/// #     fn random_play(&self, _: &PlayConfig, rng: &mut Stream) -> Result<Play> {
+/// #         let completion = if rand::Rng::next_u32(rng).is_multiple_of(2) { "a a" } else { "b b" };
+/// #         Ok(Play { problem: row(), completion: completion.to_owned() })
+/// #     }
+/// # }
+/// # let text = TextCodec::word_level(&["say", "a", "b"].map(str::to_owned))?;
+/// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
+/// #     head_dim: 8, ..ModelConfig::nano(text.vocab_size()) };
+/// # let model = Model::new(shape, &mut RootSeed(0).stream("init", &[]));
+/// # let mut policy = LanguageModel::new(model, text)?;
+///
+/// // Plays are `a a` or `b b`, as a coin falls: only the first token's ln 2 nats of two cannot be learnt.
+/// let config = SftConfig { steps: 40, batch: 8, lr: 1e-2, ..SftConfig::default() };
+/// let mut losses = Vec::new();
+/// train_on_play(&mut policy, &task, &config, RootSeed(0), |_, loss| losses.push(loss))?;
+/// assert!((losses[0] - 5f64.ln()).abs() < 0.3);
+/// assert!(losses[39] > 0.2 && losses[39] < 0.8);
+/// # Ok::<(), e2h_rl::Error>(())
+/// ```
+///
 /// # Errors
 /// When the task has no play or the model fails.
 pub fn train_on_play(

@@ -13,6 +13,30 @@ use crate::ranks::{RankError, Ranks};
 use crate::{Error, Result};
 
 /// Draws completions in place of the policy's own engine.
+///
+/// ```
+/// use e2h_core::{FinishReason, GenerateRequest, Generation, Result, RootSeed, Sampling};
+/// use e2h_model::LanguageModel;
+/// use e2h_rl::RolloutSource;
+///
+/// /// Says token 7 and ends, whatever the policy.
+/// struct Seven;
+///
+/// impl RolloutSource for Seven {
+///     fn take_up(&mut self, _policy: &LanguageModel, _step: u64) -> Result<()> {
+///         Ok(())
+///     }
+///     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
+///         let seven = Generation { tokens: vec![7], logprobs: vec![0.0], finish: FinishReason::Eos };
+///         Ok(asks.iter().map(|ask| vec![seven.clone(); ask.streams.len()]).collect())
+///     }
+/// }
+///
+/// let ask = GenerateRequest { prompt: vec![1], streams: vec![RootSeed(0).stream("doc", &[]); 3] };
+/// let drawn = Seven.generate(vec![ask], &Sampling::default())?;
+/// assert_eq!((drawn.len(), drawn[0].len()), (1, 3));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub trait RolloutSource {
     /// Takes up the policy as it is before `step`.
     ///

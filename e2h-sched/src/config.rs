@@ -33,6 +33,19 @@ use crate::floor::Floored;
 use rule::Rule;
 
 /// The choice of a curriculum. The default is E2H-G with `mu_exp = 0.5`, `sigma = 0.5`.
+///
+/// ```
+/// use e2h_sched::{Kind, ScheduleConfig};
+///
+/// let rule = ScheduleConfig::of(Kind::Classic).build(2, 10)?;
+/// assert_eq!((rule.probs(4), rule.probs(5)), (vec![1.0, 0.0], vec![0.0, 1.0]));
+///
+/// let config: ScheduleConfig = toml::from_str("kind = 'gaussian'\nsigma = 1.0\ntau = 0.5")?;
+/// let problems = config.validate(4, 1600);
+/// assert_eq!(problems.len(), 1);
+/// assert!(problems[0].to_string().starts_with("`tau` is 0.5, but must be left out"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {

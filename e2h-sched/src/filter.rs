@@ -30,6 +30,21 @@ pub enum Filter {
 }
 
 /// A rule for the levels with a filter over its problems and groups.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Filter, Filtered, Fixed, PassRateFilter, Shape};
+///
+/// let levels = Fixed::new(Shape::Balanced, 2, 100)?;
+/// let rule = Filtered::new(Box::new(levels), Filter::PassRate(PassRateFilter::default()));
+/// assert_eq!(rule.probs(0), [0.5, 0.5]);
+/// // Of groups of four, those whose rollouts all agree are dropped.
+/// let group = |n_correct| GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![0.0; 4], advantages: vec![0.0; 4], n_correct,
+/// };
+/// assert_eq!([0, 1, 3, 4].map(|n| rule.keeps(0, &group(n))), [false, true, true, false]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub struct Filtered {
     inner: Box<dyn Curriculum>,
     filter: Filter,

@@ -46,6 +46,18 @@ pub enum CosineForm {
 }
 
 /// The probabilities that hold from a step on.
+///
+/// ```
+/// use e2h_core::Curriculum;
+/// use e2h_sched::{Fixed, Point, Shape};
+///
+/// let points = [(0, [1.0, 0.0]), (10, [0.0, 1.0])];
+/// let points = points.map(|(step, probs)| Point { step, probs: probs.to_vec() }).to_vec();
+/// let rule = Fixed::new(Shape::Piecewise { points, interpolate: true }, 2, 20)?;
+/// assert_eq!(rule.probs(5), [0.5, 0.5]);
+/// assert_eq!(rule.probs(15), [0.0, 1.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
@@ -56,6 +68,20 @@ pub struct Point {
 }
 
 /// The formula of a fixed schedule.
+///
+/// ```
+/// use e2h_core::Curriculum;
+/// use e2h_sched::{CosineForm, Fixed, Shape};
+///
+/// // At its start E2H-G is about the easiest level: the next is exp(-1 / (2 sigma^2)) times as likely.
+/// let shape = Shape::Gaussian { mu_exp: 0.5, sigma: 0.5, min_prob: Some(0.0) };
+/// let probs = Fixed::new(shape, 2, 1600)?.probs(0);
+/// assert!((probs[1] / probs[0] - (-2f64).exp()).abs() < 1e-12);
+/// // E2H-C in the paper's form begins as K - 1 - i over K (K - 1) / 2, so without the hardest level.
+/// let probs = Fixed::new(Shape::Cosine(CosineForm::Paper), 3, 1600)?.probs(0);
+/// assert_eq!(probs, [2.0 / 3.0, 1.0 / 3.0, 0.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// Every level alike.
@@ -159,6 +185,18 @@ fn piecewise_problems(points: &[Point], n_levels: usize, checks: &mut Checks) {
 }
 
 /// A schedule that is a function of the step alone.
+///
+/// ```
+/// use e2h_core::Curriculum;
+/// use e2h_sched::{Fixed, Shape};
+///
+/// // The mean level goes from 0 to 2 in a straight line: after a quarter of the steps it is 0.5.
+/// let rule = Fixed::new(Shape::Linear, 3, 8)?;
+/// assert_eq!(rule.probs(0), [1.0, 0.0, 0.0]);
+/// assert_eq!(rule.probs(2), [0.5, 0.5, 0.0]);
+/// assert_eq!(rule.probs(8), [0.0, 0.0, 1.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fixed {
     shape: Shape,

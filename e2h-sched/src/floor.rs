@@ -25,6 +25,17 @@ pub(crate) fn lift(probs: &mut [f64], floor: f64) {
 }
 
 /// A rule with a floor under its probabilities.
+///
+/// ```
+/// use e2h_core::{Curriculum, Level};
+/// use e2h_sched::{Fixed, Floored, Shape};
+///
+/// let inner = Fixed::new(Shape::Only(Level(0)), 4, 100)?;
+/// let rule = Floored::new(Box::new(inner), 0.125)?;
+/// // 1/8 each, and the other half as the inner rule has it.
+/// assert_eq!(rule.probs(0), [0.625, 0.125, 0.125, 0.125]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub struct Floored {
     inner: Box<dyn Curriculum>,
     floor: f64,

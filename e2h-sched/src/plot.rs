@@ -26,6 +26,16 @@ const HEIGHT: f64 = 240.0;
 /// ```text
 /// level 0 |█▇▅▃▂▁▁▁▁▁|   1628 prompts
 /// ```
+///
+/// ```
+/// use e2h_core::Level;
+/// use e2h_sched::{Fixed, Preview, Shape, terminal};
+///
+/// let rule = Fixed::new(Shape::Only(Level(0)), 2, 10)?;
+/// let picture = terminal(&Preview::new(&rule, 10, 8), 4);
+/// assert_eq!(picture, "level 0 |████|       80 prompts\nlevel 1 |    |        0 prompts\n");
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub fn terminal(preview: &Preview, width: usize) -> String {
     let mut text = String::new();
     let last = preview.n_levels().saturating_sub(1).to_string();
@@ -49,6 +59,17 @@ fn block(prob: f64) -> char {
 ///
 /// `labels` name the levels in the legend; a level without one is shown by its number. The texts take the page's
 /// colour, so the picture fits light and dark pages.
+///
+/// ```
+/// use e2h_core::Level;
+/// use e2h_sched::{Fixed, Preview, Shape, svg};
+///
+/// let rule = Fixed::new(Shape::Only(Level(0)), 2, 10)?;
+/// let picture = svg(&Preview::new(&rule, 10, 8), &["short", "long"]);
+/// assert!(picture.contains("<title>only: share of the prompts by step</title>"));
+/// assert!(picture.contains("short (80 prompts)") && picture.contains("long (0 prompts)"));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub fn svg(preview: &Preview, labels: &[impl AsRef<str>]) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" \

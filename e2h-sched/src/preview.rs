@@ -73,6 +73,14 @@ impl Preview {
 /// The expected number of prompts of each level over `steps` steps of `prompts` prompts.
 ///
 /// `n_i = prompts * sum_t p_i(t)` for `t = 0..steps`, with the rule as it stands: an adaptive rule is not fed.
+///
+/// ```
+/// use e2h_sched::{Fixed, Shape, expected_counts};
+/// // The easy level for the first half of ten steps of eight prompts, then the hard one.
+/// let rule = Fixed::new(Shape::Classic, 2, 10)?;
+/// assert_eq!(expected_counts(&rule, 10, 8), [40.0, 40.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub fn expected_counts(curriculum: &dyn Curriculum, steps: u64, prompts: u64) -> Vec<f64> {
     let mut counts = vec![0.0; curriculum.n_levels()];
     for step in 0..steps {

@@ -53,6 +53,12 @@ pub fn replay(
 /// Half the sum of `|a_i - b_i|`: the share of prompts that would have gone to other levels, in [0, 1].
 ///
 /// A level that one side lacks counts as probability 0.
+///
+/// ```
+/// use e2h_sched::total_variation;
+/// assert_eq!(total_variation(&[0.5, 0.5], &[1.0, 0.0]), 0.5);
+/// assert_eq!(total_variation(&[1.0], &[0.0, 1.0]), 1.0);
+/// ```
 pub fn total_variation(a: &[f64], b: &[f64]) -> f64 {
     let at = |row: &[f64], i: usize| row.get(i).copied().unwrap_or(0.0);
     let distance = |i| (at(a, i) - at(b, i)).abs();

@@ -34,6 +34,18 @@ use serde_json::{Value, json};
 use crate::checks::Checks;
 
 /// How the levels of a step's prompt slots are drawn.
+///
+/// ```
+/// use e2h_core::{ProblemSampler, RootSeed};
+/// use e2h_sched::{Fixed, LevelSampler, Picking, Shape};
+///
+/// let rule = Fixed::new(Shape::Table(vec![vec![0.25, 0.75]]), 2, 100)?;
+/// let mut sampler = LevelSampler::new(RootSeed(1), &[50, 50], Picking::Systematic)?;
+/// // A quarter of eight is two, at every step.
+/// let levels: Vec<u16> = sampler.draw(&rule, 0, 8)?.iter().map(|pick| pick.level.0).collect();
+/// assert_eq!(levels, [0, 0, 1, 1, 1, 1, 1, 1]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Picking {
@@ -61,6 +73,23 @@ pub struct SamplerState {
 }
 
 /// Draws the problems of each step.
+///
+/// ```
+/// use e2h_core::{Level, ProblemSampler, RootSeed};
+/// use e2h_sched::{Fixed, LevelSampler, Picking, Shape};
+///
+/// let rule = Fixed::new(Shape::Only(Level(1)), 2, 100)?;
+/// let mut sampler = LevelSampler::new(RootSeed(1), &[9, 3], Picking::Independent)?;
+/// // Three draws from a level of three problems: each comes once.
+/// let mut items: Vec<u64> = sampler.draw(&rule, 0, 3)?.iter().map(|pick| pick.item).collect();
+/// items.sort_unstable();
+/// assert_eq!(items, [0, 1, 2]);
+/// // A sampler that takes up the state goes on as this one does.
+/// let mut resumed = LevelSampler::new(RootSeed(1), &[9, 3], Picking::Independent)?;
+/// resumed.restore(&sampler.state())?;
+/// assert_eq!(resumed.draw(&rule, 1, 2)?, sampler.draw(&rule, 1, 2)?);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LevelSampler {
     seed: RootSeed,
@@ -115,6 +144,18 @@ impl LevelSampler {
     }
 
     /// The same sampler with `weights[level][item]`; an empty list weighs the level's problems alike.
+    ///
+    /// ```
+    /// use e2h_core::{ProblemSampler, RootSeed};
+    /// use e2h_sched::{Fixed, LevelSampler, Picking, Shape};
+    ///
+    /// let rule = Fixed::new(Shape::Balanced, 1, 100)?;
+    /// let sampler = LevelSampler::new(RootSeed(1), &[3], Picking::Independent)?;
+    /// let mut sampler = sampler.weighted(&[vec![1.0, 0.0, 1.0]])?;
+    /// // The problem of weight 0 never comes.
+    /// assert!(sampler.draw(&rule, 0, 20)?.iter().all(|pick| pick.item != 1));
+    /// # Ok::<(), e2h_core::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`OutOfRange`](Error::OutOfRange) when there is not one list a level or not one weight a problem, when a weight is

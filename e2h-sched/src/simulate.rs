@@ -84,6 +84,20 @@ impl Run {
 
 /// Trains one synthetic learner under `rule`.
 ///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_sched::simulate::{Budget, LearnerConfig, run};
+/// use e2h_sched::{Fixed, Shape};
+///
+/// let mut rule = Fixed::new(Shape::Balanced, 2, 20)?;
+/// let budget = Budget { steps: 20, prompts: 8, group_size: 8 };
+/// // Without spread among problems a learner of skill 0 solves a level of difficulty d with 1 / (1 + exp(d)).
+/// let learner = LearnerConfig { difficulties: vec![0.0, 2.0], item_spread: 0.0, ..LearnerConfig::default() };
+/// let done = run(&mut rule, &learner, budget, RootSeed(0))?;
+/// assert!(done.pass_rates[0] > 0.5 && done.hard() > 1.0 / (1.0 + 2f64.exp()));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// Those of [`LevelSampler::draw`].
 pub fn run(
@@ -96,6 +110,21 @@ pub fn run(
 }
 
 /// The probabilities that `rule` gives at each step while a synthetic learner trains under it.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_sched::simulate::{Budget, LearnerConfig, trace};
+/// use e2h_sched::{Kind, ScheduleConfig};
+///
+/// // Problems that are far too easy: after 4 steps of 8 groups the window of 32 is full, and the level is raised.
+/// let learner = LearnerConfig { difficulties: vec![-20.0; 2], ..LearnerConfig::default() };
+/// let budget = Budget { steps: 6, prompts: 8, group_size: 8 };
+/// let mut rule = ScheduleConfig::of(Kind::Threshold).build(2, budget.steps)?;
+/// let table = trace(rule.as_mut(), &learner, budget, RootSeed(0))?;
+/// assert_eq!(table[..4], [[1.0, 0.0]; 4]);
+/// assert_eq!(table[4..], [[0.0, 1.0]; 2]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`LevelSampler::draw`].
@@ -116,6 +145,19 @@ pub const PASS_RATE_BANDS: [&str; 6] =
 
 /// The share of each step's groups in each of [`PASS_RATE_BANDS`], over a synthetic learner for each of the seeds
 /// `0..n_seeds`: what the updates see. A group that the rule does not keep counts as dropped.
+///
+/// ```
+/// use e2h_sched::simulate::{Budget, LearnerConfig, PASS_RATE_BANDS, trace_pass_rates};
+/// use e2h_sched::{Kind, ScheduleConfig};
+///
+/// let budget = Budget { steps: 10, prompts: 8, group_size: 8 };
+/// let rule = ScheduleConfig::of(Kind::Balanced);
+/// let shares = trace_pass_rates(&rule, &LearnerConfig::default(), budget, 2)?;
+/// assert_eq!((shares.len(), shares[0].len()), (10, PASS_RATE_BANDS.len()));
+/// // Every group is in one band, and a rule without a filter drops none.
+/// assert!(shares.iter().all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12 && row[5] == 0.0));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`ScheduleConfig::build`] and [`LevelSampler::draw`].

@@ -57,6 +57,19 @@ const MAX_EXPANDED: usize = 100_000;
 const MAX_EXPANDED_TO_JUDGE: usize = 4_000;
 
 /// The Blocksworld task.
+///
+/// ```
+/// use e2h_core::{Level, RootSeed, Split, Task};
+/// use e2h_tasks::blocksworld::{Blocksworld, BlocksworldConfig, planner::Search};
+///
+/// let task = Blocksworld::new(BlocksworldConfig::default()).expect("the default is in range");
+/// // The third level asks for four actions, and no plan is shorter.
+/// let problem = task.generate(Level(2), Split::Train, &mut RootSeed(0).stream("doc", &[]))?;
+/// let (search, text) = task.plan(&problem)?;
+/// assert!(matches!(search, Search::Plan(plan) if plan.len() == 4));
+/// assert!(task.score_answer(&problem, &text.expect("its text")).is_correct());
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Blocksworld {
     config: BlocksworldConfig,

@@ -86,6 +86,18 @@ impl Op {
 }
 
 /// The Countdown task.
+///
+/// ```
+/// use e2h_core::{Level, RootSeed, Split, Task};
+/// use e2h_tasks::countdown::{Countdown, CountdownConfig};
+///
+/// let task = Countdown::new(CountdownConfig::default()).expect("the default is in range");
+/// let problem = task.generate(Level(0), Split::Test, &mut RootSeed(0).stream("doc", &[]))?;
+/// // A test problem is one by its content.
+/// assert_eq!(Split::of(&task.canonical(&problem)?), Split::Test);
+/// assert_eq!(Countdown::instance(&problem)?.numbers.len(), task.config().all_levels()[0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Countdown {
     config: CountdownConfig,

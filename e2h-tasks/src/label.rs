@@ -125,6 +125,17 @@ pub fn by_quantiles(passes: &[PassCount], k: usize) -> Result<Levels> {
 
 /// Parts problems at given pass rates; a level may come out empty.
 ///
+/// ```
+/// use e2h_core::Level;
+/// use e2h_tasks::label::{PassCount, by_thresholds};
+/// let passes = [20, 10, 9, 0].map(|n_correct| PassCount { n_correct, n_samples: 20 });
+/// // A rate on the threshold belongs to the easier level.
+/// let found = by_thresholds(&passes, &[0.75, 0.5])?;
+/// assert_eq!(found.levels, [0, 1, 2, 2].map(Level));
+/// assert_eq!(found.sizes(), [1, 1, 2]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`OutOfRange`](Error::OutOfRange) when a count is impossible, or the thresholds do not fall or are not in (0, 1].
 pub fn by_thresholds(passes: &[PassCount], thresholds: &[f64]) -> Result<Levels> {
@@ -207,6 +218,23 @@ pub struct Labelled {
 ///
 /// Each row gets the fields `n_correct`, `n_samples` and `labelled_by`: an object with `policy`, `temperature`, `date`
 /// and `thresholds`. A level that the row had is replaced.
+///
+/// ```
+/// use e2h_tasks::label::{LabelRule, Provenance, label};
+/// # let row = |n: u32| -> e2h_core::Problem {
+/// #     let row = serde_json::json!({"task": "sums", "level": 9, "question": n, "answer": n});
+/// #     serde_json::from_value(row).expect("a row")
+/// # };
+///
+/// let who = Provenance { policy: "base".into(), n_samples: 20, temperature: 1.0, date: "2026-11-25".into() };
+/// let rows = [(row(1), 3, 20), (row(2), 18, 20)];
+/// let labelled = label(rows, LabelRule::Quantiles { k: 2 }, who)?;
+/// // The second problem is solved more often, so it is the easier one.
+/// assert_eq!((labelled.rows[0].level.0, labelled.rows[1].level.0), (1, 0));
+/// assert_eq!(labelled.rows[0].extra["n_correct"], 3);
+/// assert_eq!(labelled.rows[0].extra["labelled_by"]["policy"], "base");
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`by_quantiles`] and [`by_thresholds`].

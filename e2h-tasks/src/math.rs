@@ -120,11 +120,24 @@ impl Default for Options {
 }
 
 /// Grades the answer text `pred` against the answer text `gold` with the default conventions.
+///
+/// ```
+/// use e2h_tasks::math::{Outcome, grade};
+/// assert!(grade(r"\frac{1}{2}", "0.5").is_equal());
+/// assert_eq!(grade(r"\frac{1}{2}", "0.6").outcome, Outcome::Different);
+/// ```
 pub fn grade(gold: &str, pred: &str) -> Verdict {
     grade_with(gold, pred, Options::default())
 }
 
 /// Grades the answer text `pred` against the answer text `gold`.
+///
+/// ```
+/// use e2h_tasks::math::{Options, grade_with};
+/// let rounded = Options { decimals: Some(2), ..Options::default() };
+/// assert!(grade_with(r"\frac{2}{3}", "0.67", rounded).is_equal());
+/// assert!(!grade_with(r"\frac{2}{3}", "0.67", Options::default()).is_equal());
+/// ```
 pub fn grade_with(gold: &str, pred: &str, options: Options) -> Verdict {
     // A text of any length is refused at once; one of white space alone would be scanned to its end.
     if gold.len().max(pred.len()) > MAX_RAW_BYTES {
@@ -169,6 +182,12 @@ fn too_long(gold: &str, pred: &str) -> Verdict {
 }
 
 /// Grades whole texts: the final answer is looked for in both.
+///
+/// ```
+/// use e2h_tasks::math::{Options, grade_texts};
+/// let verdict = grade_texts(r"So it is $\boxed{12}$.", r"Six and six make \boxed{12}.", Options::default());
+/// assert!(verdict.is_equal());
+/// ```
 pub fn grade_texts(gold: &str, pred: &str, options: Options) -> Verdict {
     let gold = extract(gold).unwrap_or_else(|| gold.to_owned());
     match extract(pred) {

@@ -108,6 +108,19 @@ impl MathGenConfig {
 }
 
 /// The task of generated mathematics.
+///
+/// ```
+/// use e2h_core::{Level, RootSeed, Split, Task};
+/// use e2h_tasks::mathgen::{MathGenConfig, MathGenTask, Subject};
+///
+/// let config = MathGenConfig { subjects: vec![Subject::ALL[0]], ..MathGenConfig::default() };
+/// let task = MathGenTask::new(config).expect("one subject is enough");
+/// let problem = task.generate(Level(1), Split::Train, &mut RootSeed(0).stream("doc", &[]))?;
+/// let answer = problem.answer.as_str().expect("LaTeX");
+/// assert!(task.score_answer(&problem, answer).is_correct());
+/// assert!(!task.score_answer(&problem, &format!("{answer} + 1")).is_correct());
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MathGenTask {
     config: MathGenConfig,

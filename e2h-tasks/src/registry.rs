@@ -101,6 +101,15 @@ pub fn task_names() -> Vec<&'static str> {
 
 /// The task of a name of [`task_names`].
 ///
+/// ```
+/// use e2h_tasks::registry::{task, task_names};
+/// for name in task_names() {
+///     assert!(!task(name)?.levels().is_empty());
+/// }
+/// assert!(task("chess").is_err());
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`OutOfRange`](Error::OutOfRange) with the known names and the nearest one.
 pub fn task(name: &str) -> Result<Box<dyn Task>, Error> {

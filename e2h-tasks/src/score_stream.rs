@@ -35,6 +35,17 @@ pub const FORMAT: &str = "format";
 const MIN_LINES: usize = 8;
 
 /// Judges rows, each by the task that it names.
+///
+/// ```
+/// use e2h_tasks::score_stream::Scorer;
+/// let scorer = Scorer::new();
+/// let verdict = scorer.score_line(r#"{"task": "countdown", "numbers": [2, 3], "target": 6, "text": "2 + 3"}"#)?;
+/// assert_eq!((verdict.outcome, verdict.correct), ("wrong", false));
+/// assert_eq!(verdict.reason, "the value is not the target");
+/// // A row must say what judges it, unless the scorer does.
+/// assert!(scorer.score_line(r#"{"numbers": [2, 3], "target": 6, "text": "2 * 3"}"#).is_err());
+/// # Ok::<(), String>(())
+/// ```
 pub struct Scorer {
     known: KnownTasks,
     fallback: Option<Fallback>,

@@ -107,7 +107,7 @@ Examples:
 pub(super) const BASE: &str = "\
 Examples:
   e2h base --task countdown --out models/mine
-  e2h base --task countdown --seed 1 --set base.sft.steps=500 --out models/short";
+  e2h base --task countdown --seed 1 --steps 500 --out models/short";
 
 /// Below `e2h model --help`.
 pub(super) const MODEL: &str = "\

@@ -14,7 +14,10 @@ use crate::table;
 
 /// Runs the command.
 pub(crate) fn run(args: &BaseArgs) -> Outcome {
-    let resolved = args.config.resolve()?;
+    // Here --steps counts the updates of this training, not those of a run that starts from it.
+    let mut layers = args.config.clone();
+    layers.sets.extend(layers.steps.take().map(|steps| format!("base.sft.steps={steps}")));
+    let resolved = layers.resolve()?;
     let config = &resolved.value;
     let Some(task) = config.task.clone().legal_play().map_err(first_problem)? else {
         return Err(Failure::usage("this task cannot be played at random")

@@ -12,10 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::args::SampleArgs;
+use crate::commands::sample::AT_ONCE;
 use crate::config::{Config, ModelSection};
 use crate::hints::{Failure, Outcome};
 use crate::policy;
-use crate::progress::{out, say};
+use crate::progress::{Pieces, Work, out, say};
 
 /// Tokens of an answer where nothing else is asked for.
 const ANSWER_TOKENS: usize = 256;
@@ -143,7 +144,7 @@ impl Chat<'_> {
         self.seed.stream("sample/own", &[index])
     }
 
-    /// Answers the rows of a file together.
+    /// Answers the rows of a file, many together.
     fn file(&self, file: &Path) -> Outcome {
         let rows: Vec<Row> = read_jsonl(file).map_err(|error| {
             Failure::usage(policy::chain(&error)).hint(
@@ -166,15 +167,19 @@ impl Chat<'_> {
         let sampling = self.sampling(longest)?;
         let text = self.model.text();
         let rule = |tokens: &[TokenId]| text.stop(tokens);
-        let answers = self.model.engine().generate(requests, &sampling, &rule);
-        for (messages, group) in rows.iter().zip(answers.map_err(Failure::run)?) {
-            for answer in group {
+        let mut work = Work::beside_data(rows.len() as u64, Pieces::Of("answers"));
+        let mut requests = requests.into_iter();
+        for rows in rows.chunks(AT_ONCE) {
+            let together = requests.by_ref().take(AT_ONCE).collect();
+            let answers = self.model.engine().generate(together, &sampling, &rule);
+            for (messages, answer) in rows.iter().zip(answers.map_err(Failure::run)?.concat()) {
                 let completion = text.decode_completion(&answer.tokens).map_err(Failure::run)?;
                 match self.args.json {
                     true => out(&line(messages, &completion, &answer)),
                     false => out(&format!("{}\n", completion.trim_end())),
                 }
             }
+            work.add(rows.len() as u64);
         }
         Ok(())
     }

@@ -157,6 +157,10 @@ pub(crate) fn subject(
         let base = config.model.base.clone();
         return Ok((config, base));
     };
+    // Before the checkpoint is looked for: the flags are wrong whether it is there or not.
+    if path.join("config.toml").is_file() {
+        names_nothing_else(args)?;
+    }
     let found = policy::find(path, which)?;
     let model = found.model.display().to_string();
     let Some(config) = found.config else {
@@ -167,13 +171,19 @@ pub(crate) fn subject(
         let args = ConfigArgs { model: Some(model.clone()), ..args.clone() };
         return Ok((args.resolve()?.value, model));
     };
+    names_nothing_else(args)?;
+    let mut args = args.clone();
+    args.files.insert(0, config);
+    Ok((args.resolve()?.value, model))
+}
+
+/// Refuses flags that name what a run names itself.
+fn names_nothing_else(args: &ConfigArgs) -> Outcome {
     if args.preset.is_some() || args.task.is_some() || args.model.is_some() {
         return Err(Failure::usage("a run names its own task and model")
             .hint("leave --preset, --task and --model out; --tasks evaluates on other tasks"));
     }
-    let mut args = args.clone();
-    args.files.insert(0, config);
-    Ok((args.resolve()?.value, model))
+    Ok(())
 }
 
 /// Runs `e2h eval compare`.

@@ -1,6 +1,6 @@
 //! `e2h sample`: completions of a policy on problems of one level, with their verdicts.
 
-use e2h_core::{Level, Problem, RootSeed, Sampling, Split, Task};
+use e2h_core::{Level, Problem, Rollout, RootSeed, Sampling, Split, Task};
 use e2h_rl::{Ask, roll_out};
 use serde_json::json;
 
@@ -12,7 +12,10 @@ use crate::config::{Config, ModelSection};
 use crate::hints::{Failure, Outcome};
 use crate::policy::{self, Placed, Which};
 use crate::problems::held_out;
-use crate::progress::{out, say};
+use crate::progress::{Pieces, Work, out, say};
+
+/// Completions made together, before the first of them is shown.
+pub(super) const AT_ONCE: usize = 32;
 
 /// Runs the command.
 pub(crate) fn run(args: &SampleArgs) -> Outcome {
@@ -58,31 +61,38 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
         })
         .collect();
     let sampling = Sampling { temperature: args.temperature, ..config.train.sampling.clone() };
-    let (groups, _) =
-        roll_out(&mut policy, task.as_ref(), &asks, &sampling).map_err(Failure::run)?;
-    for (rollout, problem) in groups.iter().flatten().zip(&problems) {
-        let prompt = task.prompt(problem).map_err(Failure::run)?;
-        let score = &rollout.score;
-        if args.json {
-            out(&json!({
-                "question": problem.question, "answer": problem.answer,
-                "completion": rollout.text, "score": score,
-            })
-            .to_string());
-        } else {
-            out(&format!(
-                "{} {}\n  {}\n  {}: {} (reward {:.2})\n",
-                prompt.user,
-                prompt.assistant_prefix,
-                rollout.text,
-                score.outcome.name(),
-                score.reason,
-                score.reward,
-            ));
-            out("");
+    let mut work = Work::beside_data(problems.len() as u64, Pieces::Of("answers"));
+    for (asks, problems) in asks.chunks(AT_ONCE).zip(problems.chunks(AT_ONCE)) {
+        let (groups, _) =
+            roll_out(&mut policy, task.as_ref(), asks, &sampling).map_err(Failure::run)?;
+        for (rollout, problem) in groups.iter().flatten().zip(problems) {
+            out(&shown(task.as_ref(), problem, rollout, args.json)?);
         }
+        work.add(problems.len() as u64);
     }
     Ok(())
+}
+
+/// One completion with its problem and verdict: a row of JSON, or a few lines with an empty one after them.
+fn shown(task: &dyn Task, problem: &Problem, rollout: &Rollout, json: bool) -> Outcome<String> {
+    let score = &rollout.score;
+    if json {
+        return Ok(json!({
+            "question": problem.question, "answer": problem.answer,
+            "completion": rollout.text, "score": score,
+        })
+        .to_string());
+    }
+    let prompt = task.prompt(problem).map_err(Failure::run)?;
+    Ok(format!(
+        "{} {}\n  {}\n  {}: {} (reward {:.2})\n ",
+        prompt.user,
+        prompt.assistant_prefix,
+        rollout.text,
+        score.outcome.name(),
+        score.reason,
+        score.reward,
+    ))
 }
 
 /// Held-out problems of the level: the first rows of `[data.test]`, or generated ones.

@@ -26,8 +26,8 @@ pub(crate) struct SftArgs {
     /// Where the model is written; must be new or empty
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
-    /// Passes over the rows
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Passes over the rows; --steps counts updates instead
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "steps", value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
     /// Rows an update
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -69,12 +69,13 @@ pub(crate) fn run(args: &SftArgs) -> Outcome {
     let pairs = tokens(&rows, &policy, args.max_tokens)?;
     let settings = FinetuneConfig {
         epochs: args.epochs,
+        steps: args.config.steps,
         batch: args.batch as usize,
         lr: args.lr,
         token_budget: config.train.token_budget,
         max_grad_norm: config.train.max_grad_norm,
     };
-    let (start, steps) = (Instant::now(), settings.steps(pairs.len()));
+    let (start, steps) = (Instant::now(), settings.n_updates(pairs.len()));
     let dropped = rows.len() - pairs.len();
     say(&format!(
         "{} on {} rows ({dropped} too long), {steps} steps, {place}",

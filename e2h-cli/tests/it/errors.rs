@@ -67,6 +67,7 @@ const FOLDERS: &[&str] = &[
     "eval hollow",
     "eval done --checkpoint first",
     "eval done --task countdown",
+    "eval hollow --task countdown",
     "eval compare done nowhere.jsonl",
     "eval compare hollow hollow",
     "inspect nowhere",

@@ -102,7 +102,7 @@ fn fine_tuning_of_an_adapter_merges_into_a_model_that_says_the_same() {
     fs::write(folder.path().join("rows.jsonl"), rows).expect("written");
     let tune = |out: &str, sets: &[&str]| {
         let args =
-            ["sft", "rows.jsonl", "-m", "m", "--epochs", "40", "--batch", "8", "--lr", "1e-2"];
+            ["sft", "rows.jsonl", "-m", "m", "--steps", "80", "--batch", "8", "--lr", "1e-2"];
         let args = [&args[..], &["--format", "f32", "--out", out], sets].concat();
         ok(folder.path(), &args);
     };

@@ -41,11 +41,13 @@ pub(crate) fn model() -> &'static Path {
             "base.intermediate_size=32",
             "base.n_layers=1",
             "base.n_heads=2",
-            "base.sft.steps=30",
             "base.sft.batch=8",
         ];
         let sets = sets.iter().flat_map(|set| ["--set", set]);
-        ok(folder.path(), &["base", "--out", &out].into_iter().chain(sets).collect::<Vec<_>>());
+        ok(
+            folder.path(),
+            &["base", "--steps", "30", "--out", &out].into_iter().chain(sets).collect::<Vec<_>>(),
+        );
         (folder, path)
     });
     path

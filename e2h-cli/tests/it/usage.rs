@@ -31,6 +31,16 @@ fn the_first_page_and_every_help_text_print() {
 }
 
 #[test]
+fn the_steps_of_a_base_are_its_own_updates() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let line = "base --steps 2 --set base.sft.batch=4 --set base.hidden_size=16 \
+                --set base.n_layers=1 --set base.n_heads=2 --set eval.problems_per_level=1 --out m";
+    let made = e2h(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    assert!(made.stderr.contains("on 8 random plays"), "{}", made.stderr);
+}
+
+#[test]
 fn schedule_show_prints_probabilities_and_expected_counts() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let line = "schedule show --schedule gaussian --levels 4 --steps 1600 --prompts 8 --json";

@@ -46,6 +46,13 @@ impl LimitSizes {
 
 /// Measures a device.
 ///
+/// ```
+/// use e2h_model::{LimitSizes, Precision, device, limits};
+/// let found = limits(&device("cpu")?, Precision::F32, LimitSizes::TINY)?;
+/// assert!(found.copy_bytes_per_s > 0.0 && found.matmul_flop_per_s > 0.0);
+/// # Ok::<(), e2h_model::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Device`](crate::Error::Device) when the device fails.
 pub fn limits(choice: &DeviceChoice, precision: Precision, sizes: LimitSizes) -> Result<Limits> {

@@ -83,6 +83,24 @@ pub struct PairedRow {
 }
 
 /// Compares greedy correctness on the problems that `a` and `b` share.
+///
+/// ```
+/// use e2h_rl::{ProblemResult, compare};
+/// # let row = |key: &str, outcome: &str| -> ProblemResult {
+/// #     serde_json::from_value(serde_json::json!({
+/// #         "task": "sums", "level": 0, "key": key, "question": key, "answer": 0, "completion": "",
+/// #         "outcome": outcome, "n_tokens": 1, "n_samples": 0, "n_correct": 0,
+/// #     })).expect("a row")
+/// # };
+///
+/// let a = [row("1 + 1", "correct"), row("2 + 2", "correct"), row("3 + 3", "wrong")];
+/// let b = [row("1 + 1", "correct"), row("2 + 2", "wrong")];
+/// let found = compare(&a, &b);
+/// let level = &found.rows[0];
+/// assert_eq!((level.n, level.both, level.only_a, level.only_b), (2, 1, 1, 0));
+/// assert_eq!((level.accuracy_a, level.accuracy_b, level.p_value), (1.0, 0.5, 1.0));
+/// assert_eq!((found.unpaired_a, found.unpaired_b), (1, 0));
+/// ```
 pub fn compare(a: &[ProblemResult], b: &[ProblemResult]) -> Comparison {
     let name = |row: &ProblemResult| (row.task.clone(), row.level, row.key.clone());
     let others: HashMap<_, bool> = b.iter().map(|row| (name(row), row.is_correct())).collect();

@@ -14,6 +14,44 @@ use super::EvalConfig;
 ///
 /// A level whose problem space is small may have fewer than were asked for.
 ///
+/// ```
+/// use e2h_rl::{EvalConfig, held_out, training_pools};
+/// # use e2h_core::*;
+/// # struct Say([LevelSpec; 1]);
+/// # impl Task for Say {
+/// #     fn name(&self) -> &str { "say" }
+/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
+/// #     fn generate(&self, level: Level, split: Split, rng: &mut Stream) -> Result<Problem> {
+/// #         loop {
+/// #             let n = rand::Rng::next_u32(rng) % 100;
+/// #             let row = serde_json::json!({"task": "say", "level": level, "question": n, "answer": n});
+/// #             let problem: Problem = serde_json::from_value(row).expect("a row");
+/// #             if Split::of(&self.canonical(&problem)?) == split { return Ok(problem); }
+/// #         }
+/// #     }
+/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
+/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
+/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
+/// #     }
+/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
+/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
+/// #         let right = problem.answer.to_string() == said;
+/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
+/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
+/// #     }
+/// # }
+/// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
+///
+/// let config = EvalConfig { problems_per_level: 5, ..EvalConfig::default() };
+/// let test = held_out(&task, &config)?;
+/// let train = training_pools(&task, RootSeed(1), 50)?;
+/// assert_eq!((test[0].len(), train[0].len()), (5, 50));
+/// // What is held out never comes up in training.
+/// let trained = |row: &Problem| train[0].iter().any(|other| other.question == row.question);
+/// assert!(!test[0].iter().any(trained));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
+///
 /// # Errors
 /// When the task cannot make enough problems.
 pub fn held_out(task: &dyn Task, config: &EvalConfig) -> e2h_core::Result<Vec<Vec<Problem>>> {

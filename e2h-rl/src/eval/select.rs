@@ -5,6 +5,13 @@ use std::str::FromStr;
 use super::EvalReport;
 
 /// A named figure of an evaluation; larger is better.
+///
+/// ```
+/// use e2h_rl::EvalMetric;
+/// assert_eq!("pass_at_8".parse(), Ok(EvalMetric::PassAtK(8)));
+/// assert_eq!("level_3".parse(), Ok(EvalMetric::Level(3)));
+/// assert!("accuracy".parse::<EvalMetric>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EvalMetric {
     /// `train_mean`: greedy accuracy averaged over the levels that are trained on.

@@ -46,6 +46,16 @@ pub fn pass_at_k(n: usize, correct: usize, k: usize) -> f64 {
 /// 95% percentile bootstrap interval of the mean of `values`, which are resampled by problem.
 ///
 /// The same seed and values give the same interval.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_rl::bootstrap;
+/// // Half of 100 right: the standard error is 0.05, so the interval is about 0.5 +- 0.098.
+/// let values: Vec<f64> = (0..100).map(|i| f64::from(i % 2)).collect();
+/// let [low, high] = bootstrap(&values, RootSeed(0));
+/// assert!((low - 0.402).abs() < 0.03 && (high - 0.598).abs() < 0.03);
+/// assert_eq!(bootstrap(&[1.0; 20], RootSeed(0)), [1.0, 1.0]);
+/// ```
 pub fn bootstrap(values: &[f64], seed: RootSeed) -> [f64; 2] {
     if values.is_empty() {
         return [0.0, 1.0];

@@ -46,6 +46,21 @@ pub struct Policy {
 pub type Loss = fn(&GrpoConfig, &Sequence<'_>, &[f64], &BatchSize) -> Policy;
 
 /// The function of a kind.
+///
+/// ```
+/// use e2h_rl::LossKind;
+/// use e2h_rl::loss::surrogate::of_kind;
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// // The losses with the clip differ in the mean that they take.
+/// use LossKind::{Bnpo, Dapo, DrGrpo, Grpo, Luspo};
+/// let weights = [Grpo, Bnpo, DrGrpo, Dapo, Luspo].map(|kind| of_kind(kind)(&config, &s, &[1.0, 1.0], &size).weight);
+/// assert_eq!(weights, [2.0 * 2.0, 6.0, 2.0 * 16.0, 8.0, 2.0].map(f64::recip));
+/// ```
 pub fn of_kind(kind: LossKind) -> Loss {
     match kind {
         LossKind::Grpo => grpo,
@@ -62,6 +77,21 @@ pub fn of_kind(kind: LossKind) -> Loss {
 }
 
 /// `1/N sum_i 1/T_i sum_t -min(r A, clip(r, 1 - eps_low, 1 + eps_high) A)`.
+///
+/// ```
+/// use e2h_rl::loss::surrogate::{Clip, grpo};
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// // The second token's ratio is over the range of 0.8 to 1.2: it has no gradient.
+/// let policy = grpo(&config, &s, &[1.0, 1.5], &size);
+/// assert_eq!(policy.tokens.iter().map(|token| token.loss).collect::<Vec<_>>(), [-1.0, -1.2]);
+/// assert_eq!(policy.tokens.iter().map(|token| token.d_log_ratio).collect::<Vec<_>>(), [-1.0, 0.0]);
+/// assert_eq!(policy.tokens[1].clip, Clip::High);
+/// ```
 ///
 /// # Source
 /// Shao et al. 2024 (DeepSeekMath), equation 3; the clip is PPO's (Schulman et al. 2017, equation 7).
@@ -95,6 +125,22 @@ pub fn dapo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &BatchS
 
 /// As [`grpo`], with `r = exp(1/T sum_t (l_t - b_t))` for all tokens of a sequence.
 ///
+/// ```
+/// use e2h_rl::{LossKind, loss::sequence_loss};
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// let gspo = GrpoConfig { loss: LossKind::Gspo, ..config };
+/// // Log-ratios of 0 and ln 4 make one of ln 2 for both tokens.
+/// let behaviour = [-1.0, -1.0 - 4f64.ln()];
+/// let found = sequence_loss(&gspo, &Sequence { behaviour: &behaviour, ..s }, &size);
+/// assert!((found.ratio - (2.0 + 2.0)).abs() < 1e-12);
+/// assert_eq!(found.clipped, [0, 2]);
+/// ```
+///
 /// # Source
 /// Zheng et al. 2025 (GSPO), equations 5 and 7. Its clip range is 3e-4 to 4e-4.
 pub fn gspo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &BatchSize) -> Policy {
@@ -102,6 +148,19 @@ pub fn gspo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &BatchS
 }
 
 /// `1/(sum_i T_i) sum_it -sg(min(r, cap)) A l`, over the tokens of the step.
+///
+/// ```
+/// use e2h_rl::loss::surrogate::cispo;
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// // The ratio of 8 counts as the cap of 5, and still weighs the log-prob of -1.
+/// let token = cispo(&config, &s, &[1.0, 8.0], &size).tokens[1];
+/// assert_eq!((token.loss, token.d_logprob), (5.0, -5.0));
+/// ```
 ///
 /// # Source
 /// CISPO of MiniMax-M1 (arXiv 2506.13585), without a lower bound, as ScaleRL (arXiv 2510.13786) uses it.
@@ -123,6 +182,19 @@ pub fn cispo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &Batch
 
 /// `1/N sum_i 1/T_i sum_t -4/tau sigmoid(tau (r - 1)) A`, with one `tau` for positive advantages and one for the
 /// others.
+///
+/// ```
+/// use e2h_rl::loss::surrogate::sapo;
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// // At a ratio of 1 the gate is 1/2 and the gradient that of the plain surrogate.
+/// let token = sapo(&config, &s, &[1.0, 1.0], &size).tokens[0];
+/// assert_eq!((token.loss, token.d_log_ratio), (-4.0 * 0.5, -1.0));
+/// ```
 ///
 /// # Source
 /// Soft Adaptive Policy Optimization (arXiv 2511.20347).
@@ -146,6 +218,19 @@ pub fn sapo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &BatchS
 
 /// `1/(sum_i T_i) sum_it -sg(phi(W)) A l`, over the tokens of the step, with `phi(W) = exp(lambda) W^k exp(-lambda W)`
 /// of the whole sequence's ratio `W = exp(sum_t (l_t - b_t))`; k and lambda depend on the sign of A.
+///
+/// ```
+/// use e2h_rl::loss::surrogate::vespo;
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// // On policy W is 1, and so is phi: the plain log-prob of -1.
+/// let token = vespo(&config, &s, &[1.0, 1.0], &size).tokens[0];
+/// assert_eq!((token.loss, token.d_logprob), (1.0, -1.0));
+/// ```
 ///
 /// # Source
 /// VESPO (arXiv 2602.10693), with the bounds on log-ratios that TRL has.
@@ -179,6 +264,19 @@ pub fn luspo(config: &GrpoConfig, s: &Sequence<'_>, ratios: &[f64], size: &Batch
 }
 
 /// `1/(sum_i T_i) sum_it -min(r A_t, clip(r) A_t)` over the minibatch, with an advantage of its own for each token.
+///
+/// ```
+/// use e2h_rl::loss::surrogate::ppo;
+/// # use e2h_rl::{GrpoConfig, loss::{BatchSize, Sequence}};
+/// # let (config, l) = (GrpoConfig::default(), [-1.0; 2]);
+/// # let s = Sequence {
+/// #     logprobs: &l, behaviour: &l, reference: None, entropies: &l, advantages: &[1.0; 2], active: None,
+/// # };
+/// # let size = BatchSize { sequences: 2.0, tokens: 6.0, mean_tokens: 8.0, active_tokens: 6.0, max_tokens: 16.0 };
+/// let s = Sequence { advantages: &[1.0, -0.5], ..s };
+/// let policy = ppo(&config, &s, &[1.0, 1.0], &size);
+/// assert_eq!([policy.tokens[0].loss, policy.tokens[1].loss], [-1.0, 0.5]);
+/// ```
 ///
 /// # Source
 /// Schulman et al. 2017, equation 7, with the token mean of TRL's `PPOTrainer` and verl. The advantages are those of

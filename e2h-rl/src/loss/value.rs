@@ -29,6 +29,18 @@ pub struct ValueLoss {
 }
 
 /// The value loss of one sequence, unweighted.
+///
+/// ```
+/// use e2h_rl::PpoConfig;
+/// use e2h_rl::loss::value::{Critique, value_loss};
+///
+/// let config = PpoConfig { value_clip: 0.5, ..PpoConfig::default() };
+/// // The return is 2. The first value has moved by 0.25; the second by 1, so it counts as 0.5 and is not pulled.
+/// let critique = Critique { values: vec![0.0, 0.0], returns: vec![2.0, 2.0] };
+/// let found = value_loss(&config, &[0.25, 1.0], &critique);
+/// assert_eq!(found.d_values, [0.25 - 2.0, 0.0]);
+/// assert_eq!((found.loss, found.clipped), (0.5 * 1.75 * 1.75 + 0.5 * 1.5 * 1.5, 1));
+/// ```
 pub fn value_loss(config: &PpoConfig, values: &[f64], critique: &Critique) -> ValueLoss {
     let mut out = ValueLoss::default();
     let clip = if config.value_clip > 0.0 { config.value_clip } else { f64::INFINITY };

@@ -7,6 +7,25 @@ use std::time::{Duration, Instant};
 use super::{RankError, RankResult, Ranks};
 
 /// One of several threads.
+///
+/// ```
+/// use std::{thread, time::Duration};
+///
+/// use e2h_rl::{Ranks, ThreadRank};
+///
+/// // Each of three threads gives its number, and all have the sum.
+/// let work = |rank: ThreadRank| {
+///     let ranks: &dyn Ranks = &rank;
+///     let mut values = [ranks.rank() as f32, 1.0];
+///     ranks.sum(&mut values).map(|()| values)
+/// };
+/// let ranks = ThreadRank::group(3, Duration::from_secs(60));
+/// let threads: Vec<_> = ranks.into_iter().map(|rank| thread::spawn(move || work(rank))).collect();
+/// for thread in threads {
+///     assert_eq!(thread.join().expect("no panic")?, [0.0 + 1.0 + 2.0, 3.0]);
+/// }
+/// # Ok::<(), e2h_rl::RankError>(())
+/// ```
 #[derive(Debug)]
 pub struct ThreadRank {
     rank: usize,

@@ -49,6 +49,23 @@ pub(super) fn tell_failure(ranks: &dyn Ranks, error: &Error) {
 
 /// Takes part in a run that rank 0 leads, until it is over.
 ///
+/// ```no_run
+/// use e2h_core::Problem;
+/// use e2h_rl::{Observer, Run, Trainer, follow};
+///
+/// /// What every process of a run over ranks does: rank 0 leads, the others follow.
+/// fn take_part(
+///     run: &Run<'_>,
+///     trainer: &mut Trainer<'_>,
+///     observer: &mut dyn Observer,
+/// ) -> e2h_rl::Result<()> {
+///     match trainer.ranks.leads() {
+///         true => run.run(trainer, observer).map(drop),
+///         false => follow(trainer, run.held_out),
+///     }
+/// }
+/// ```
+///
 /// # Errors
 /// Whatever a step, an evaluation or a checkpoint ran into, here or on another rank.
 pub fn follow(trainer: &mut Trainer<'_>, held_out: &[Vec<Problem>]) -> Result<()> {

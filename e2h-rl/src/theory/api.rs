@@ -180,6 +180,21 @@ pub struct StageRecord {
 }
 
 /// Runs one stage of `updates` iterations and measures, exactly, all that the convergence bound speaks of.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_rl::theory::api::{Learner, Method, Sampling, Update, run_stage};
+/// use e2h_rl::theory::{bounds::StageBound, lock::LockChain};
+///
+/// let task = &LockChain::default().stages(1, &[0, 1, 2, 0, 1, 2])?[0];
+/// let method = Method { update: Update::Softmax, beta: 50.0, sampling: Sampling::Exact };
+/// let mut learner = Learner::new(method, &task.mdp)?;
+/// let record = run_stage(&mut learner, task, 10, &mut RootSeed(0).stream("doc", &[]));
+/// // Exact values cost no samples, and the error is within the bound.
+/// let bound = StageBound::new(task.mdp.gamma(), &record.input)?;
+/// assert!(record.samples == 0 && record.error <= bound.total());
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 pub fn run_stage(
     learner: &mut Learner,
     task: &Task,
@@ -221,6 +236,22 @@ pub struct Reached {
 
 /// Iterates until `|| Q*_k - Q^pi ||_{d_k} <= accuracy` or `limit` samples are drawn. The exact error decides when to
 /// stop; looking at it costs no samples.
+///
+/// ```
+/// use e2h_core::RootSeed;
+/// use e2h_rl::theory::api::{Learner, Method, Sampling, Update, learn_until};
+/// use e2h_rl::theory::lock::LockChain;
+///
+/// let chain = LockChain { doors: 2, keys: 2, fall: 2, ..LockChain::default() };
+/// let task = &chain.stages(1, &[0, 1])?[0];
+/// let sampling = Sampling::EveryPair { episodes: 20, max_steps: 50 };
+/// let method = Method { update: Update::Softmax, beta: 50.0, sampling };
+/// let mut learner = Learner::new(method, &task.mdp)?;
+/// let found = learn_until(&mut learner, task, 0.1, 100_000, &mut RootSeed(0).stream("doc", &[]))?;
+/// // Four pairs of a cell and a key, 20 episodes of at least one step each.
+/// assert!(found.reached && found.samples >= 80);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// `OutOfRange` for exact evaluation, which draws no samples, and for an accuracy that is not positive.

@@ -52,6 +52,16 @@ pub struct StageInput {
 }
 
 /// The three terms of one stage, in units of Q.
+///
+/// ```
+/// use e2h_rl::theory::bounds::{StageBound, StageInput};
+/// let input = StageInput { updates: 1, initial_gap: 1.0, evaluation_error: 0.25, beta: 2.0 };
+/// let bound = StageBound::new(0.5, &input)?;
+/// // 0.5 * 1, then 2 * 0.5 * (1 - 0.5) / 0.25 * 0.25, then 2 * 0.5 / (2 * 0.25).
+/// assert_eq!([bound.initial_gap, bound.evaluation_error, bound.policy_update], [0.5, 0.5, 2.0]);
+/// assert_eq!(bound.total(), 3.0);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageBound {
     /// `g^T eta`.
@@ -88,6 +98,15 @@ impl StageBound {
 }
 
 /// The convergence bound of a whole curriculum, term by term.
+///
+/// ```
+/// use e2h_rl::theory::bounds::{ConvergenceBound, StageInput};
+/// // Two stages of 0.5 * 1 + 0 + 2, and what training on the first costs the second.
+/// let stage = StageInput { updates: 1, initial_gap: 1.0, evaluation_error: 0.0, beta: 2.0 };
+/// let bound = ConvergenceBound::new(0.5, &[stage, stage], &[0.25])?;
+/// assert_eq!((bound.learning(), bound.curriculum_price(), bound.total()), (5.0, 0.25, 5.25));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConvergenceBound {
     /// One entry a stage, the easiest first.
@@ -154,6 +173,16 @@ pub struct SampleStage {
 }
 
 /// The sample bound, term by term, with the unknown constant taken as 1.
+///
+/// ```
+/// use e2h_rl::theory::bounds::{SampleBound, SampleConstants, SampleStage};
+/// let constants = SampleConstants { gamma: 0.5, contraction: 0.5, lambda_min: 1.0, n: 1 };
+/// // With eps = L = 1/e a stage costs what all have in common: 1 / (0.5^7 0.5^3).
+/// let e = (-1f64).exp();
+/// let bound = SampleBound::new(&constants, &[SampleStage { accuracy: e, scale: e }; 2])?;
+/// assert!((bound.total() - 2.0 * 1024.0).abs() < 1e-6);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampleBound {
     /// `n / ((1 - g)^7 (1 - g_c)^3 lambda_min^3)`, common to all stages.
@@ -202,6 +231,16 @@ impl SampleBound {
 }
 
 /// The two sides of the win condition.
+///
+/// ```
+/// use e2h_rl::theory::bounds::WinCondition;
+/// // Three stages of one cost, against learning directly at four times that cost.
+/// let condition = WinCondition::new(1.0, 1.0, 4.0, 3)?;
+/// assert_eq!((condition.earlier_stages, condition.saved), (2.0, 3.0));
+/// assert!(condition.curriculum_wins());
+/// assert_eq!(condition.speedup(), 4.0 / 3.0);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WinCondition {
     /// The cost of all earlier stages over the cost of the last.

@@ -22,6 +22,18 @@ use super::mdp::{Mdp, Outcome, Table, argmax};
 use super::require;
 
 /// The shape of a chain of tasks.
+///
+/// ```
+/// use e2h_rl::theory::lock::LockChain;
+/// let chain = LockChain { doors: 2, keys: 2, fall: 2, slip: 0.0, gamma: 0.5 };
+/// // Key 0 opens the first door, key 1 the second, behind which the last stage ends.
+/// let stages = chain.stages(2, &[0, 1])?;
+/// let q = &stages[1].q_star;
+/// assert!((q.row(0)[0] - 0.5).abs() < 1e-12 && (q.row(1)[1] - 1.0).abs() < 1e-12);
+/// // A wrong key at the second door leads back to the first.
+/// assert!((q.row(1)[0] - 0.5 * 0.5).abs() < 1e-12);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LockChain {
     /// H, the number of doors of the last task.

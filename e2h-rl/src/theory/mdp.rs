@@ -79,6 +79,17 @@ pub struct Outcome {
 }
 
 /// A finite discounted Markov decision process with one start state.
+///
+/// ```
+/// use e2h_rl::theory::mdp::{Mdp, Outcome};
+/// // Stay for a reward of 1, or take 1.5 and end.
+/// let stay = vec![Outcome { prob: 1.0, next: 0, reward: 1.0 }];
+/// let leave = vec![Outcome { prob: 1.0, next: 1, reward: 1.5 }];
+/// let mdp = Mdp::new(2, 0.5, 0, vec![stay, leave, vec![], vec![]])?;
+/// let q = mdp.optimal_q();
+/// assert!((q.row(0)[0] - (1.0 + 0.5 * 2.0)).abs() < 1e-12 && (q.row(0)[1] - 1.5).abs() < 1e-12);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mdp {
     n_actions: usize,

@@ -54,6 +54,21 @@ impl AdaRftConfig {
 }
 
 /// The AdaRFT rule over levels.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{AdaRft, AdaRftConfig};
+///
+/// let mut rule = AdaRft::new(3, AdaRftConfig::default())?;
+/// assert_eq!(rule.probs(0), [1.0, 0.0, 0.0]);
+/// // All right: the target rises by 50 tanh(2 * 0.5) = 38 points of 100, and the level at 50 is nearest.
+/// let all_right = GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![1.0; 4], advantages: vec![0.0; 4], n_correct: 4,
+/// };
+/// rule.observe(0, &[all_right]);
+/// assert_eq!(rule.probs(1), [0.0, 1.0, 0.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AdaRft {
     config: AdaRftConfig,

@@ -49,6 +49,24 @@ impl DumpConfig {
 }
 
 /// The DUMP rule.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Dump, DumpConfig};
+///
+/// let mut rule = Dump::new(2, DumpConfig::default())?;
+/// assert_eq!(rule.probs(0), [0.5, 0.5]);
+/// let group = GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![1.0, 0.0], advantages: vec![0.5, -0.5], n_correct: 1,
+/// };
+/// rule.observe(0, &[group]);
+/// // One group in all: the bounds are 0.5 + sqrt(2 ln 2 / 2) and 0 + sqrt(2 ln 2 / 1).
+/// let ln2 = 2f64.ln();
+/// let apart = 0.5 + ln2.sqrt() - (2.0 * ln2).sqrt();
+/// let probs = rule.probs(1);
+/// assert!(((probs[0] / probs[1]).ln() - apart / 0.1).abs() < 1e-9);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dump {
     config: DumpConfig,

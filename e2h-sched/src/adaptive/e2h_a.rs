@@ -82,6 +82,25 @@ impl E2hAConfig {
 }
 
 /// The E2H-A rule.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{E2hA, E2hAConfig};
+///
+/// let mut rule = E2hA::new(3, 1600, E2hAConfig::default())?;
+/// // Before any evidence each level is believed to be half as easy as the one before: easy levels first.
+/// let believed: Vec<f64> = rule.beliefs().iter().map(|belief| belief.pass_rate).collect();
+/// assert_eq!(believed, [0.5, 0.25, 0.125]);
+/// assert!(rule.probs(0).is_sorted_by(|easier, harder| easier > harder));
+/// // The easiest level turns out to be mastered: the next one is worth most.
+/// let mastered = GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![1.0; 8], advantages: vec![0.0; 8], n_correct: 8,
+/// };
+/// rule.observe(0, &vec![mastered; 8]);
+/// let probs = rule.probs(1);
+/// assert!(probs[1] > probs[0] && probs[1] > probs[2]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct E2hA {
     config: E2hAConfig,

@@ -82,6 +82,23 @@ impl GroupDroConfig {
 }
 
 /// The V-REx / GroupDRO mixture.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{GroupDro, GroupDroConfig};
+///
+/// // The worst-level part alone.
+/// let config = GroupDroConfig { w_sec: 0.0, w_gaussian: 0.0, ..GroupDroConfig::default() };
+/// let mut rule = GroupDro::new(2, 1600, config)?;
+/// let group = |level, n_correct| GroupOutcome {
+///     level: Level(level), item: 0, rewards: vec![0.0; 4], advantages: vec![0.0; 4], n_correct,
+/// };
+/// rule.observe(0, &[group(0, 4), group(1, 0)]);
+/// // Pass rates of 1 and 0: the weights are as exp(0.1 * 0) to exp(0.1 * 1).
+/// let probs = rule.probs(1);
+/// assert!((probs[1] / probs[0] - 0.1f64.exp()).abs() < 1e-12);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct GroupDro {
     config: GroupDroConfig,

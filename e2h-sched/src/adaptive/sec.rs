@@ -45,6 +45,22 @@ impl SecConfig {
 }
 
 /// The Self-Evolving Curriculum.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Sec, SecConfig};
+///
+/// let mut rule = Sec::new(2, SecConfig::default())?;
+/// assert_eq!(rule.probs(0), [0.5, 0.5]);
+/// let group = GroupOutcome {
+///     level: Level(1), item: 0, rewards: vec![1.0, 0.0], advantages: vec![1.0, -1.0], n_correct: 1,
+/// };
+/// rule.observe(0, &[group]);
+/// // Q = [0, 0.5 * 1], so the odds are exp(0.5) to 1.
+/// let probs = rule.probs(1);
+/// assert!((probs[1] / probs[0] - 0.5f64.exp()).abs() < 1e-12);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sec {
     config: SecConfig,

@@ -50,6 +50,21 @@ impl ThresholdConfig {
 }
 
 /// The level-up, level-down rule.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Threshold, ThresholdConfig};
+///
+/// let mut rule = Threshold::new(3, ThresholdConfig { window: 2, ..ThresholdConfig::default() })?;
+/// let all_right = GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![1.0; 4], advantages: vec![0.0; 4], n_correct: 4,
+/// };
+/// rule.observe(0, &[all_right.clone()]);
+/// assert_eq!(rule.probs(1), [1.0, 0.0, 0.0]);
+/// rule.observe(1, &[all_right]);
+/// assert_eq!(rule.probs(2), [0.0, 1.0, 0.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Threshold {
     config: ThresholdConfig,

@@ -50,6 +50,19 @@ impl FilterKind {
 }
 
 /// The choice of a filter.
+///
+/// ```
+/// use e2h_core::{GroupOutcome, Level};
+/// use e2h_sched::{FilterConfig, FilterKind, ScheduleConfig};
+///
+/// let filter = FilterConfig { low: Some(0.5), ..FilterConfig::of(FilterKind::PassRate) };
+/// let rule = ScheduleConfig { filter: Some(filter), ..ScheduleConfig::default() }.build(4, 1600)?;
+/// let group = |n_correct| GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![0.0; 4], advantages: vec![0.0; 4], n_correct,
+/// };
+/// assert!(!rule.keeps(0, &group(1)) && rule.keeps(0, &group(2)));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterConfig {

@@ -3,6 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 /// The rules that a configuration can name.
+///
+/// ```
+/// use e2h_sched::Kind;
+/// for kind in Kind::ALL {
+///     assert_eq!(serde_json::to_value(kind)?, kind.name());
+/// }
+/// assert_eq!(Kind::default().name(), "gaussian");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {

@@ -17,6 +17,22 @@ use e2h_core::{GroupOutcome, Result};
 use crate::checks::Checks;
 
 /// Keeps groups whose pass rate lies in `[low, high]`.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Filter, Filtered, Fixed, PassRateFilter, Shape};
+///
+/// # let group = |n_correct| GroupOutcome {
+/// #     level: Level(0), item: 0, rewards: vec![0.0; 4], advantages: vec![0.0; 4], n_correct,
+/// # };
+/// let filter = PassRateFilter::new(0.25, 0.5)?;
+/// let rule = Filtered::new(Box::new(Fixed::new(Shape::Balanced, 2, 100)?), Filter::PassRate(filter));
+/// // Groups of four with 0 to 4 right; the bounds belong to the range.
+/// let kept = [0, 1, 2, 3, 4].map(|n_correct| rule.keeps(0, &group(n_correct)));
+/// assert_eq!(kept, [false, true, true, false, false]);
+/// assert!(PassRateFilter::new(0.5, 0.25).is_err());
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PassRateFilter {
     low: f64,

@@ -22,6 +22,21 @@ use crate::checks::Checks;
 use crate::state;
 
 /// The last pass rate of every problem seen, and the weights of the pools.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Filter, Filtered, Fixed, Pools, Shape};
+///
+/// # let group = |item, n_correct| GroupOutcome {
+/// #     level: Level(0), item, rewards: vec![0.0; 4], advantages: vec![0.0; 4], n_correct,
+/// # };
+/// let pools = Filter::Pools(Pools::default());
+/// let mut rule = Filtered::new(Box::new(Fixed::new(Shape::Balanced, 2, 100)?), pools);
+/// // Problems 0, 1 and 2 were solved by none, two and all of four rollouts; problem 3 has not come up.
+/// rule.observe(0, &[group(0, 0), group(1, 2), group(2, 4)]);
+/// assert_eq!([0, 1, 2, 3].map(|item| rule.item_weight(1, Level(0), item)), [0.2, 1.0, 0.2, 1.0]);
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pools {
     /// Highest pass rate of the hard pool.

@@ -51,6 +51,23 @@ impl VcrlConfig {
 }
 
 /// The VCRL filter and its memory.
+///
+/// ```
+/// use e2h_core::{Curriculum, GroupOutcome, Level};
+/// use e2h_sched::{Filter, Filtered, Fixed, Shape, Vcrl, VcrlConfig};
+///
+/// let filter = Filter::Vcrl(Vcrl::new(VcrlConfig::default())?);
+/// let mut rule = Filtered::new(Box::new(Fixed::new(Shape::Balanced, 2, 100)?), filter);
+/// // Two of eight right: v = 2 * 6 / (4 * 4) = 0.75, between the 0.3 of the first steps and 0.8.
+/// let group = GroupOutcome {
+///     level: Level(1), item: 5, rewards: vec![0.0; 8], advantages: vec![0.0; 8], n_correct: 2,
+/// };
+/// assert!(rule.keeps(0, &group) && !rule.keeps(20, &group));
+/// // A prompt that was kept stands in, once, for one that is dropped later.
+/// rule.observe(0, &[group]);
+/// assert_eq!((rule.refill(1), rule.refill(1)), (Some((Level(1), 5)), None));
+/// # Ok::<(), e2h_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Vcrl {
     config: VcrlConfig,
@@ -67,6 +84,16 @@ struct Remembered {
 }
 
 /// The variance of a group of binary outcomes over the largest that its size allows, in [0, 1]; 0 for fewer than two.
+///
+/// ```
+/// use e2h_core::{GroupOutcome, Level};
+/// use e2h_sched::normalised_variance;
+/// let group = |n_correct| GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![0.0; 4], advantages: vec![0.0; 4], n_correct,
+/// };
+/// // Of four with k right it is k (4 - k) / 4.
+/// assert_eq!([0, 1, 2].map(|k| normalised_variance(&group(k))), [0.0, 0.75, 1.0]);
+/// ```
 pub fn normalised_variance(group: &GroupOutcome) -> f64 {
     let size = group.rewards.len() as u64;
     let right = u64::from(group.n_correct).min(size);

@@ -72,6 +72,22 @@ impl LearnerConfig {
 }
 
 /// A learner in training.
+///
+/// ```
+/// use e2h_core::{GroupOutcome, Level, RootSeed};
+/// use e2h_sched::simulate::{Learner, LearnerConfig};
+///
+/// let config = LearnerConfig { difficulties: vec![0.0, 3f64.ln()], item_spread: 0.0, ..LearnerConfig::default() };
+/// let mut learner = Learner::new(&config, RootSeed(0));
+/// let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+/// assert!(near(learner.pass_rates()[0], 0.5) && near(learner.pass_rates()[1], 0.25));
+/// // A step of one group, half of it right: the level gains the rate of 0.1, its neighbour half of that.
+/// let group = GroupOutcome {
+///     level: Level(0), item: 0, rewards: vec![1.0, 0.0], advantages: vec![1.0, -1.0], n_correct: 1,
+/// };
+/// learner.learn(&[&group], 1);
+/// assert!(near(learner.pass_rates()[0], 1.0 / (1.0 + (-0.1f64).exp())));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Learner {
     config: LearnerConfig,

@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// A mean and the half width of its 95% interval.
+///
+/// ```
+/// use e2h_sched::simulate::Interval;
+/// // The sample variance of 1 and 3 is 2, so the standard error of their mean is sqrt(2 / 2).
+/// let interval = Interval::of(&[1.0, 3.0]);
+/// assert_eq!((interval.mean, interval.half_width), (2.0, 1.96));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The mean.

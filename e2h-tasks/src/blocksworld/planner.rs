@@ -83,6 +83,17 @@ impl Open {
 /// Searches a shortest plan of at most `max_len` actions that makes all facts of `goal` hold, expanding at most
 /// `max_expanded` states.
 ///
+/// ```
+/// use e2h_tasks::blocksworld::planner::{Search, shortest_plan};
+/// use e2h_tasks::blocksworld::state::{Action, Fact, Place, State};
+///
+/// // Block 0 lies on block 1 and is to lie under it.
+/// let start = State::new(&[Place::On(1), Place::Table]).expect("an arrangement");
+/// let plan = [Action::Unstack(0, 1), Action::PutDown(0), Action::PickUp(1), Action::Stack(1, 0)];
+/// let found = shortest_plan(&start, &[Fact::On(1, 0)], 10, 1000);
+/// assert_eq!(found, Search::Plan(plan.to_vec()));
+/// ```
+///
 /// # Invariants
 /// A million states fit in about 200 MB.
 pub fn shortest_plan(start: &State, goal: &[Fact], max_len: usize, max_expanded: usize) -> Search {

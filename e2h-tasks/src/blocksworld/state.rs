@@ -16,6 +16,17 @@ const NOTHING: u8 = 0xff;
 pub type Block = u8;
 
 /// An arrangement of blocks.
+///
+/// ```
+/// use e2h_tasks::blocksworld::state::{Action, Fact, Place, State};
+///
+/// let mut state = State::on_table(2).expect("two blocks");
+/// assert!(state.apply(Action::PickUp(0)) && state.apply(Action::Stack(0, 1)));
+/// assert_eq!((state.place(0), state.holds(Fact::Clear(1))), (Place::On(1), false));
+/// // The lower block is not clear, so the hand cannot take it.
+/// assert!(!state.is_legal(Action::PickUp(1)));
+/// assert_eq!(state.legal_actions(), [Action::Unstack(0, 1)]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     n_blocks: u8,

@@ -70,11 +70,12 @@ impl Default for CountdownConfig {
 }
 
 impl CountdownConfig {
-    /// A small world for models of about a million parameters: numbers 1 to 12, results up to 100, compact style.
+    /// A small world for models of about a million parameters: numbers 1 to 10, results up to 50, compact style.
     pub fn nano() -> Self {
         Self {
-            max_number: 12,
-            max_value: Some(100),
+            max_number: 10,
+            max_target: 50,
+            max_value: Some(50),
             style: PromptStyle::Compact,
             ..Self::default()
         }

@@ -64,6 +64,15 @@ enum Pending {
 
 /// Checks that `text` uses each of `numbers` once, with the `allowed` operators, and equals `target`.
 ///
+/// ```
+/// use e2h_tasks::countdown::Op;
+/// use e2h_tasks::countdown::expr::{Fault, check};
+/// let numbers = [3, 5, 7];
+/// assert_eq!(check("(7 - 3) * 5", &numbers, 20, &Op::ALL), Ok(()));
+/// assert_eq!(check("7 * 5", &numbers, 35, &Op::ALL), Err(Fault::Unused));
+/// assert_eq!(check("7 * 5 - 3 - 3", &numbers, 29, &Op::ALL), Err(Fault::NotGiven));
+/// ```
+///
 /// # Errors
 /// The first [`Fault`] found.
 pub fn check(text: &str, numbers: &[u64], target: i128, allowed: &[Op]) -> Result<(), Fault> {
@@ -74,6 +83,11 @@ pub fn check(text: &str, numbers: &[u64], target: i128, allowed: &[Op]) -> Resul
 }
 
 /// The value of an expression that uses each of `numbers` once, as a text: `24`, `-7/2`.
+///
+/// ```
+/// use e2h_tasks::countdown::{Op, expr::value};
+/// assert_eq!(value("7 / 2 - 7", &[2, 7, 7], &Op::ALL).as_deref(), Ok("-7/2"));
+/// ```
 ///
 /// # Errors
 /// The first [`Fault`] found.

@@ -36,6 +36,16 @@ pub enum Arithmetic {
 }
 
 /// Solves sets of numbers; keeps the tables of the sets it has seen.
+///
+/// ```
+/// use e2h_tasks::countdown::Op;
+/// use e2h_tasks::countdown::solver::{Arithmetic, Solver};
+///
+/// let mut solver = Solver::new(&[Op::Add, Op::Sub], Arithmetic::Whole { max: 100 });
+/// // 5 + 2 and 5 - 2; 2 - 5 is not a whole number from 0.
+/// assert_eq!(solver.reachable(&[2, 5]), [3, 7]);
+/// assert!(solver.solve(&[2, 5], 7).is_some() && solver.solve(&[2, 5], 10).is_none());
+/// ```
 #[derive(Debug)]
 pub struct Solver {
     operators: Vec<Op>,
@@ -218,6 +228,14 @@ fn splits(numbers: &[u64]) -> Vec<(Vec<u64>, Vec<u64>)> {
 
 /// True when the problem is a smaller one with padding: in whole numbers, some of the numbers reach the target
 /// and all others reach 0 or 1, which `+`, `-`, `*` or `/` then absorbs.
+///
+/// ```
+/// use e2h_tasks::countdown::Op;
+/// use e2h_tasks::countdown::solver::is_padded;
+/// // 4 - 4 is 0, so this is 3 + 5 once more; 3, 5 and 7 must all be used for 15.
+/// assert!(is_padded(&[3, 5, 4, 4], 8, &Op::ALL));
+/// assert!(!is_padded(&[3, 5, 7], 15, &Op::ALL));
+/// ```
 ///
 /// # Invariants
 /// False for more than [`MAX_NUMBERS`] numbers, which are not searched.

@@ -85,6 +85,19 @@ pub struct Overlap {
 ///
 /// Two rows ask the same when they are of one task and have the same [`canonical`](e2h_core::Task::canonical) text;
 /// for a task that is not in the registry, the same question.
+///
+/// ```
+/// use e2h_tasks::data::{DataSpec, load, overlap};
+/// # let temporary = tempfile::tempdir()?;
+/// # let [train, test] = ["train.jsonl", "test.jsonl"].map(|name| temporary.path().join(name).display().to_string());
+///
+/// // For Countdown the order of the numbers makes no other problem.
+/// std::fs::write(&train, r#"{"task": "countdown", "level": 0, "question": [2, 3, 4], "answer": 9}"#)?;
+/// std::fs::write(&test, r#"{"task": "countdown", "level": 0, "question": [4, 3, 2], "answer": 9}"#)?;
+/// let found = overlap(&load(&DataSpec::at(train))?, &load(&DataSpec::at(test))?);
+/// assert_eq!(found.n_test_rows, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn overlap(train: &Rows, test: &Rows) -> Overlap {
     let known = KnownTasks::new();
     // Rows that were loaded have a key.

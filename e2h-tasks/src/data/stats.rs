@@ -10,6 +10,21 @@ use super::known::KnownTasks;
 use super::{Rows, key, last_level};
 
 /// What a set of rows holds.
+///
+/// ```
+/// use e2h_tasks::data::{DataSpec, Stats, load};
+/// # let temporary = tempfile::tempdir()?;
+/// # let path = temporary.path().join("rows.jsonl").display().to_string();
+///
+/// let rows = r#"{"task": "countdown", "level": 0, "question": [2, 3, 4], "answer": 9}
+///     {"task": "countdown", "level": 1, "question": [1, 2, 3, 4], "answer": 10}
+///     {"task": "countdown", "level": 1, "question": [1, 2, 3, 4], "answer": 24}"#;
+/// std::fs::write(&path, rows)?;
+/// let stats = Stats::of(&load(&DataSpec::at(path))?);
+/// assert_eq!((stats.n_rows, stats.n_by_task["countdown"]), (3, 3));
+/// assert_eq!(stats.levels.iter().map(|level| level.n_rows).collect::<Vec<_>>(), [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stats {
     /// Rows of all levels.

@@ -29,6 +29,15 @@ const CORRECT_WEIGHT: f64 = 0.9;
 const MAX_LEVELS: usize = 1_000;
 
 /// The configuration of a task whose problems come from files: how many levels its rows have.
+///
+/// ```
+/// use e2h_core::Task;
+/// use e2h_tasks::math::{MathTask, RowsConfig};
+/// let task = MathTask::with_levels(RowsConfig { levels: 3, ood_levels: 1 }).expect("in range");
+/// let is_ood: Vec<bool> = task.levels().iter().map(|level| level.ood).collect();
+/// assert_eq!(is_ood, [false, false, false, true]);
+/// assert!(MathTask::with_levels(RowsConfig { levels: 0, ood_levels: 1 }).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowsConfig {
