@@ -103,6 +103,11 @@ pub trait Ranks {
     /// # Errors
     /// [`RankError::Gone`] or [`RankError::Stalled`].
     fn exchange(&self, messages: Vec<Vec<u8>>) -> RankResult<Vec<Vec<u8>>>;
+
+    /// Time spent in exchanges so far, waiting included; zero where nobody counts.
+    fn spent(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// One process alone.

@@ -15,6 +15,7 @@
 //! # Invariants
 //! - MPI is called from the thread that started it only.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use mpi::Threading;
@@ -40,6 +41,7 @@ pub struct MpiRank {
     patience: Duration,
     /// Tells a person why the process ends.
     report: fn(&RankError),
+    spent: Cell<Duration>,
     // Dropped last: it ends MPI.
     _universe: Universe,
 }
@@ -55,7 +57,8 @@ impl MpiRank {
         let started = mpi::initialize_with_threading(Threading::Funneled);
         let (universe, _) = started
             .ok_or_else(|| RankError::Transport("MPI has been started before".to_owned()))?;
-        Ok(Self { world: universe.world(), patience, report, _universe: universe })
+        let (world, spent) = (universe.world(), Cell::default());
+        Ok(Self { world, patience, report, spent, _universe: universe })
     }
 
     /// Every rank but this one.
@@ -136,6 +139,7 @@ impl Ranks for MpiRank {
     }
 
     fn exchange(&self, mut messages: Vec<Vec<u8>>) -> RankResult<Vec<Vec<u8>>> {
+        let start = Instant::now();
         let size = |message: &Vec<u8>| (message.len() as u64).to_le_bytes().to_vec();
         let sizes: Vec<Vec<u8>> = messages.iter().map(size).collect();
         let mut theirs = sizes.clone();
@@ -148,7 +152,12 @@ impl Ranks for MpiRank {
         self.swap(&messages, &mut received, BYTES);
         let rank = self.rank();
         received[rank] = std::mem::take(&mut messages[rank]);
+        self.spent.set(self.spent.get() + start.elapsed());
         Ok(received)
+    }
+
+    fn spent(&self) -> Duration {
+        self.spent.get()
     }
 }
 
