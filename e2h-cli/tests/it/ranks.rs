@@ -75,6 +75,14 @@ fn second_with(plan: &str, run: &Command) -> Command {
     together(&[(1, run), (1, &after(&format!("export E2H_FAULT='{plan}'"), run))])
 }
 
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{} never came", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Names of files in a run and below.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
@@ -151,11 +159,7 @@ fn a_killed_rank_is_named_and_the_run_goes_on_with_another_number_of_ranks() {
     let script = format!("echo $$ > '{}'; export {plan}", pid.display());
     let mut job = together(&[(1, &run), (1, &after(&script, &run))]);
     let started = std::thread::spawn(move || end(&mut job));
-    let start = Instant::now();
-    while !seen.exists() && start.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(seen.exists(), "the second rank never came to step 3");
+    wait_for(&seen);
     let pid = fs::read_to_string(pid).expect("its number");
     assert!(Command::new("kill").args(["-9", pid.trim()]).status().expect("kill runs").success());
     let (code, stderr) = started.join().expect("mpirun ends");
@@ -164,6 +168,33 @@ fn a_killed_rank_is_named_and_the_run_goes_on_with_another_number_of_ranks() {
     assert!(folder.path().join("run/checkpoints/step-2/SHA256SUMS").exists());
     succeeds(&mut on(4, &resume(folder.path(), "run")));
     same_run(&folder.path().join("run"), &folder.path().join("whole"), "resumed on 4 ranks");
+}
+
+#[test]
+fn a_signal_to_all_ranks_stops_after_the_step_with_everything_saved() {
+    if !can_start() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    succeeds(&mut train(folder.path(), "whole", &SHARDS));
+    let path = |name: &str| folder.path().join(name);
+    let run = train(folder.path(), "run", &SHARDS);
+    let first = after(&format!("echo $$ > '{}'", path("first").display()), &run);
+    let plan = format!("E2H_FAULT='rollout@3=hold:{}'", path("seen").display());
+    let script = format!("echo $$ > '{}'; export {plan}", path("second").display());
+    let mut job = together(&[(1, &first), (1, &after(&script, &run))]);
+    let started = std::thread::spawn(move || end(&mut job));
+    wait_for(&path("seen"));
+    for name in ["second", "first"] {
+        let pid = fs::read_to_string(path(name)).expect("its number");
+        let sent = Command::new("kill").args(["-TERM", pid.trim()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+    let (code, stderr) = started.join().expect("mpirun ends");
+    assert_eq!(code, Some(130), "{stderr}");
+    assert!(stderr.contains("stopped after 4 of 6 steps"), "{stderr}");
+    succeeds(&mut on(2, &resume(folder.path(), "run")));
+    same_run(&path("run"), &path("whole"), "stopped and resumed");
 }
 
 #[test]
