@@ -39,6 +39,7 @@ pub(crate) struct Failure {
     cause: anyhow::Error,
     details: Vec<String>,
     hint: Option<String>,
+    said: bool,
 }
 
 /// Results of commands.
@@ -61,7 +62,13 @@ impl Failure {
     }
 
     fn new(kind: FailureKind, message: impl fmt::Display) -> Self {
-        Self { kind, cause: anyhow::anyhow!("{message}"), details: Vec::new(), hint: None }
+        Self {
+            kind,
+            cause: anyhow::anyhow!("{message}"),
+            details: Vec::new(),
+            hint: None,
+            said: false,
+        }
     }
 
     /// Adds the way out. A later hint replaces an earlier one.
@@ -91,6 +98,17 @@ impl Failure {
     pub(crate) fn context(mut self, context: impl fmt::Display + Send + Sync + 'static) -> Self {
         self.cause = self.cause.context(context);
         self
+    }
+
+    /// The same failure, which another process tells the user of.
+    pub(crate) fn said(mut self) -> Self {
+        self.said = true;
+        self
+    }
+
+    /// True when this process is to say nothing of it.
+    pub(crate) fn is_said(&self) -> bool {
+        self.said
     }
 
     /// The process's exit code.
@@ -127,7 +145,7 @@ impl fmt::Display for Failure {
 /// Any other error is a failed run; its chain of causes is kept.
 impl From<anyhow::Error> for Failure {
     fn from(cause: anyhow::Error) -> Self {
-        Self { kind: FailureKind::Run, cause, details: Vec::new(), hint: None }
+        Self { kind: FailureKind::Run, cause, details: Vec::new(), hint: None, said: false }
     }
 }
 

@@ -43,7 +43,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let failure = failure.or_hint();
-            progress::say(&failure.to_string());
+            if !failure.is_said() {
+                progress::say(&failure.to_string());
+            }
             failure.exit_code()
         }
     }

@@ -296,6 +296,12 @@ pub const METRICS: &[Metric] = &[
     metric("time/rollout_s", "s", "sampling", "the largest share"),
     metric("time/score_s", "s", "verifiers", "under 1% of the step"),
     metric("time/update_s", "s", "forward, backward, optimiser", ""),
+    metric(
+        "time/ranks_s",
+        "s",
+        "waiting for other ranks and for their bytes, on rank 0; on several ranks",
+        "under 10% of the step",
+    ),
     metric("time/step_s", "s", "the whole step", "stable"),
 ];
 

@@ -469,6 +469,7 @@ pub(crate) fn run_workers<R: Send>(n: usize, work: impl Fn() -> Vec<R> + Sync) -
     })
 }
 
+/// As many as rayon's: `RAYON_NUM_THREADS`, or all cores that this process may use.
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    rayon::current_num_threads()
 }

@@ -103,6 +103,11 @@ pub trait Ranks {
     /// # Errors
     /// [`RankError::Gone`] or [`RankError::Stalled`].
     fn exchange(&self, messages: Vec<Vec<u8>>) -> RankResult<Vec<Vec<u8>>>;
+
+    /// Time spent in exchanges so far, waiting included; zero where nobody counts.
+    fn spent(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// One process alone.
@@ -132,9 +137,12 @@ impl Ranks for Alone {
     }
 }
 
-/// The first byte of a message.
+/// The last byte of a message.
 const DATA: u8 = 0;
 const FAILURE: u8 = 1;
+
+/// Numbers that are summed at a time, so that a sum over billions takes little memory beside them.
+const BLOCK: usize = 1 << 24;
 
 impl dyn Ranks + '_ {
     /// True for the rank that writes.
@@ -147,15 +155,13 @@ impl dyn Ranks + '_ {
         if self.size() == 1 {
             return Ok(messages);
         }
-        messages.iter_mut().for_each(|message| message.insert(0, DATA));
+        messages.iter_mut().for_each(|message| message.push(DATA));
         let mut received = self.exchange(messages)?;
         for (rank, message) in received.iter_mut().enumerate() {
-            match message.first() {
-                Some(&DATA) => {
-                    message.remove(0);
-                }
-                Some(&FAILURE) => {
-                    let problem = String::from_utf8_lossy(&message[1..]).into_owned();
+            match message.pop() {
+                Some(DATA) => {}
+                Some(FAILURE) => {
+                    let problem = String::from_utf8_lossy(message).into_owned();
                     return Err(RankError::Failed { rank, problem });
                 }
                 _ => return Err(out_of_step(rank, "a message of no kind")),
@@ -165,12 +171,16 @@ impl dyn Ranks + '_ {
     }
 
     /// Tells all ranks, at their next call, that this one has failed.
-    pub fn fail(&self, problem: &str) {
-        if self.size() > 1 {
-            let message = [&[FAILURE], problem.as_bytes()].concat();
-            // What the others had to say, and whether they heard, changes nothing any more.
-            drop(self.exchange(vec![message; self.size()]));
+    ///
+    /// True when rank 0 has failed at the same place with the same problem, and this rank need not tell anyone.
+    pub fn fail(&self, problem: &str) -> bool {
+        if self.size() == 1 {
+            return false;
         }
+        let message = [problem.as_bytes(), &[FAILURE]].concat();
+        // Whether the others heard changes nothing any more.
+        let heard = self.exchange(vec![message.clone(); self.size()]).unwrap_or_default();
+        !self.leads() && heard.first() == Some(&message)
     }
 
     /// Gives all ranks `mine`, and returns what each gave.
@@ -228,10 +238,14 @@ impl dyn Ranks + '_ {
     /// # Errors
     /// [`RankError`].
     pub fn sum(&self, values: &mut [f32]) -> RankResult<()> {
-        let n = self.size();
-        if n == 1 {
-            return Ok(());
+        match self.size() {
+            1 => Ok(()),
+            _ => values.chunks_mut(BLOCK).try_for_each(|block| self.sum_block(block)),
         }
+    }
+
+    fn sum_block(&self, values: &mut [f32]) -> RankResult<()> {
+        let n = self.size();
         let length = values.len();
         let segment = |rank: usize| length * rank / n..length * (rank + 1) / n;
         let messages = (0..n).map(|rank| to_bytes(&values[segment(rank)])).collect();
@@ -311,7 +325,13 @@ pub fn tree<T>(mut items: Vec<T>, add: impl Fn(&mut T, &T) + Copy) -> Option<T> 
 }
 
 fn to_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    // One more for the kind of message.
+    let mut bytes = Vec::with_capacity(4 * values.len() + 1);
+    bytes.resize(4 * values.len(), 0);
+    for (bytes, value) in bytes.chunks_exact_mut(4).zip(values) {
+        bytes.copy_from_slice(&value.to_le_bytes());
+    }
+    bytes
 }
 
 fn from_bytes(bytes: &[u8]) -> Vec<f32> {

@@ -41,6 +41,8 @@ pub struct StepReport {
     pub times: PhaseTimes,
     /// Time of the update in seconds.
     pub update_s: f64,
+    /// Time spent on other ranks in seconds, where there are some.
+    pub ranks_s: Option<f64>,
     /// Time of the whole step in seconds.
     pub step_s: f64,
 }
@@ -287,6 +289,9 @@ impl StepReport {
         log("time/rollout_s".into(), json!(self.times.rollout_s));
         log("time/score_s".into(), json!(self.times.score_s));
         log("time/update_s".into(), json!(self.update_s));
+        if let Some(ranks_s) = self.ranks_s {
+            log("time/ranks_s".into(), json!(ranks_s));
+        }
         log("time/step_s".into(), json!(self.step_s));
         line
     }

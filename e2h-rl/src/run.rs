@@ -264,8 +264,9 @@ impl Run<'_> {
     /// # Errors
     /// Whatever a step, an evaluation or a file operation ran into.
     pub fn run(&self, trainer: &mut Trainer<'_>, observer: &mut dyn Observer) -> Result<RunEnd> {
-        let _lock = self.folder.lock()?;
-        let end = Session::new(self, trainer.config.token_budget, observer).run(trainer);
+        let end = self.folder.lock().and_then(|_lock| {
+            Session::new(self, trainer.config.token_budget, observer).run(trainer)
+        });
         if let Err(error) = &end {
             tell_failure(&*trainer.ranks, error);
         }

@@ -160,7 +160,7 @@ impl Trainer<'_> {
     /// [`Error::Core`](crate::Error::Core) or [`Error::Model`](crate::Error::Model) when a part fails,
     /// [`Error::Diverged`](crate::Error::Diverged) after several updates in a row without a finite gradient.
     pub fn step(&mut self, step: u64) -> Result<StepReport> {
-        let start = Instant::now();
+        let (start, spent) = (Instant::now(), self.ranks.spent());
 
         let probs = self.curriculum.probs(step);
         let drawn = self.collect(step)?;
@@ -201,6 +201,8 @@ impl Trainer<'_> {
             update,
             times: drawn.times,
             update_s,
+            ranks_s: (self.ranks.size() > 1)
+                .then(|| self.ranks.spent().saturating_sub(spent).as_secs_f64()),
             step_s: start.elapsed().as_secs_f64(),
         })
     }

@@ -100,7 +100,7 @@ fn memory(config: &Config, shape: &ModelConfig, prompt: usize) -> Vec<(&'static 
         Adapter::new(lora.clone(), shape, &mut rng).params().len() as f64
     });
     let trained = adapter.unwrap_or(n);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = rayon::current_num_threads();
     let decoded = (train.prompts * train.group_size).min(MAX_ROWS * threads);
     let kv = 2 * shape.n_layers * shape.kv_size();
     let cached = decoded * train.sampling.max_tokens + train.prompts * prompt;

@@ -17,86 +17,123 @@ use serde_json::{Value, json};
 
 use crate::args::TrainArgs;
 use crate::commands::tasks::first_problem;
-use crate::config::{Config, ConfigArgs, n_train_levels};
+use crate::config::{Config, ConfigArgs, ModelSection, n_train_levels};
 use crate::hints::{Failure, Outcome};
 use crate::layers::Resolved;
 use crate::policy::{self, Placed};
 use crate::problems::{Problems, in_words};
 use crate::progress::{clock, out, say};
-use crate::ranks::{agree, tell};
+use crate::ranks::{agree, in_turn, tell};
 use crate::table;
 use crate::ui::{About, LevelAbout, Surroundings, UiArg, Watcher};
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
+    let seat = crate::ranks::join()?;
+    let ranks = &*seat.ranks;
     // A run folder is made only when everything that can be wrong with the input has been looked at.
-    let (config, begun) = match &args.resume {
-        Some(path) => resume(path, args)?,
-        None => (with_rollouts(&args.config, args.rollouts.as_deref()).resolve()?, None),
-    };
+    let (config, begun) = tell(ranks, configuration(args))?;
     let (config, text) = (config.value, config.text);
     if args.dry_run {
-        return crate::commands::plan::run(&config, args.json);
+        return if ranks.leads() { super::plan::run(&config, args.json) } else { Ok(()) };
     }
+    let ui = tell(ranks, ui(args, ranks))?;
+    let start = Instant::now();
+    let task = tell(ranks, config.task.clone().task().map_err(first_problem))?;
+    let model = crate::ranks::own_device(&config.model, &seat);
+    let prepared = in_turn(&seat, || prepare(&config, &model, task.as_ref()))?;
+    let Prepared { policy, place, problems } = prepared;
+    agree(ranks, (&config, &text), &policy, &problems.pools)?;
+    let path = match (&begun, &args.run_dir) {
+        (Some(folder), _) => folder.path().to_path_buf(),
+        (None, Some(path)) => path.clone(),
+        (None, None) => tell(ranks, free_name(task.name(), &config))?,
+    };
+    let told = ranks.broadcast(&path);
+    let path = told.map_err(|error| crate::ranks::failure(ranks.leads(), &error))?;
+    let connected = rollouts(&config, task.as_ref(), &policy, &problems, &path, ranks.rank());
+    let rollouts = tell(ranks, connected)?;
+    let folder = match begun {
+        Some(folder) => Some(folder),
+        None if ranks.leads() => Some(tell(ranks, begin(&path, &text))?),
+        None => None,
+    };
+    let shared = Rc::clone(&seat.ranks);
+    let trainer = problems.trainer((&config, &model), task.as_ref(), policy, rollouts, shared);
+    let mut trainer = tell(ranks, trainer)?;
+    // A starter of processes hands signals on to all of them; what a first one means is rank 0's affair.
+    let stop = tell(ranks, stop_flag(ui == UiArg::None || !ranks.leads()))?;
+    match folder {
+        Some(folder) if ranks.leads() => {
+            let started = Started { folder, place, ui, start };
+            lead(&config, &started, &mut trainer, &problems, &stop)
+        }
+        _ => e2h_rl::follow(&mut trainer, &problems.held_out)
+            .map_err(|error| run_failure(false, &error, &path)),
+    }
+}
+
+/// The configuration, and the folder of a run that goes on.
+fn configuration(args: &TrainArgs) -> Outcome<(Resolved<Config>, Option<RunFolder>)> {
+    match &args.resume {
+        Some(path) => resume(path, args),
+        None => Ok((with_rollouts(&args.config, args.rollouts.as_deref()).resolve()?, None)),
+    }
+}
+
+/// How the run is shown.
+fn ui(args: &TrainArgs, ranks: &dyn Ranks) -> Outcome<UiArg> {
     let ui = if args.quiet { UiArg::None } else { args.ui };
     let ui = ui.resolve(Surroundings::here()).map_err(|problem| {
         Failure::usage(problem).hint("--ui plain prints lines, --ui auto chooses")
     })?;
-    let ranks: Rc<dyn Ranks> = crate::ranks::join()?.into();
     // Several processes cannot share a screen.
-    let ui = if ranks.size() > 1 && ui == UiArg::Tui { UiArg::Plain } else { ui };
-    let quiet = ui == UiArg::None || !ranks.leads();
-    let start = Instant::now();
-    let task = config.task.clone().task().map_err(first_problem)?;
-    let prepared = tell(&*ranks, prepare(&config, task.as_ref(), &*ranks))?;
-    let Prepared { policy, place, problems } = prepared;
-    agree(&*ranks, &text, &policy, &problems.pools)?;
-    let path = match (&begun, &args.run_dir) {
-        (Some(folder), _) => folder.path().to_path_buf(),
-        (None, Some(path)) => path.clone(),
-        (None, None) => free_name(task.name(), &config)?,
-    };
-    let path = ranks.broadcast(&path).map_err(|error| crate::ranks::failure(&error))?;
-    let connected = rollouts(&config, task.as_ref(), &policy, &problems, &path, ranks.rank());
-    let rollouts = tell(&*ranks, connected)?;
-    if !ranks.leads() {
-        let mut trainer = problems.trainer(&config, task.as_ref(), policy, rollouts, ranks)?;
-        let end = e2h_rl::follow(&mut trainer, &problems.held_out);
-        return end.map_err(|error| run_failure(&error, &path));
+    Ok(if ranks.size() > 1 && ui == UiArg::Tui { UiArg::Plain } else { ui })
+}
+
+/// What the rank that leads a run has beside the others.
+struct Started {
+    folder: RunFolder,
+    /// Engine, device and why, for a person.
+    place: String,
+    ui: UiArg,
+    start: Instant,
+}
+
+/// Makes the run's steps, writes, and shows it.
+fn lead(
+    config: &Config,
+    started: &Started,
+    trainer: &mut Trainer<'_>,
+    problems: &Problems,
+    stop: &Arc<AtomicBool>,
+) -> Outcome {
+    let Started { folder, place, ui, start } = started;
+    let (task, steps) = (trainer.task, config.train.steps);
+    if *ui != UiArg::None {
+        start_card(config, task, &trainer.policy, place, folder);
+        if trainer.ranks.size() > 1 {
+            say(&format!("ranks     {}", trainer.ranks.size()));
+        }
     }
-    let folder = match begun {
-        Some(folder) => folder,
-        None => tell(&*ranks, begin(&path, &text))?,
-    };
-    if !quiet {
-        start_card(&config, task.as_ref(), &policy, &place, &folder);
-    }
-    let stop = stop_flag(quiet)?;
-    let mut trainer = problems.trainer(&config, task.as_ref(), policy, rollouts, ranks)?;
-    let steps = config.train.steps;
-    let mut about = about(&config, task.as_ref(), &folder);
-    if ui == UiArg::Tui {
+    let mut about = about(config, task, folder);
+    if *ui == UiArg::Tui {
         about.questions = questions(&problems.pools);
     }
-    let mut progress = Watcher::new(ui, about, steps, Arc::clone(&stop));
-    let run = Run {
-        folder: &folder,
-        config: &config.run,
-        eval: &config.eval,
-        held_out: &problems.held_out,
-        stop: &stop,
-    };
-    let end = run.run(&mut trainer, &mut progress);
+    let mut progress = Watcher::new(*ui, about, steps, Arc::clone(stop));
+    let run =
+        Run { folder, config: &config.run, eval: &config.eval, held_out: &problems.held_out, stop };
+    let end = run.run(trainer, &mut progress);
     progress.finish();
     let shown = folder.path().display();
-    match end.map_err(|error| run_failure(&error, folder.path()))? {
+    match end.map_err(|error| run_failure(true, &error, folder.path()))? {
         RunEnd::Stopped { step } => Err(Failure::interrupted(format!(
             "stopped after {step} of {steps} steps; everything is saved in {shown}"
         ))
         .hint(format!("go on with `e2h train --resume {shown}`"))),
         RunEnd::Finished { before, after } => {
             let wall_s = start.elapsed().as_secs_f64();
-            let summary = summary(&config, task.as_ref(), &before, &after, wall_s);
+            let summary = summary(config, task, &before, &after, wall_s);
             let text = serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n";
             write_atomic(&folder.file("summary.json"), text.as_bytes()).map_err(Failure::run)?;
             crate::commands::report::write(folder.path())?;
@@ -122,8 +159,8 @@ struct Prepared {
 }
 
 /// Loads the policy and the problems, and looks whether they go together.
-fn prepare(config: &Config, task: &dyn Task, ranks: &dyn Ranks) -> Outcome<Prepared> {
-    let Placed { policy, place } = policy::place(&crate::ranks::own_device(&config.model, ranks))?;
+fn prepare(config: &Config, model: &ModelSection, task: &dyn Task) -> Outcome<Prepared> {
+    let Placed { policy, place } = policy::place(model)?;
     let policy = with_fresh_adapter(policy, config);
     let problems = Problems::new(config, task)?;
     check_words(&policy, task, &config.model.base, &problems.pools)?;
@@ -145,7 +182,7 @@ pub(crate) fn with_fresh_adapter(policy: LanguageModel, config: &Config) -> Lang
 
 /// Makes the folder of a new run and writes its configuration.
 fn begin(path: &Path, text: &str) -> Outcome<RunFolder> {
-    let folder = RunFolder::create(path).map_err(|error| run_failure(&error, path))?;
+    let folder = RunFolder::create(path).map_err(|error| run_failure(true, &error, path))?;
     write_atomic(&folder.file("config.toml"), text.as_bytes()).map_err(Failure::run)?;
     Ok(folder)
 }
@@ -182,7 +219,7 @@ fn free_name(task: &str, config: &Config) -> Outcome<PathBuf> {
 impl Problems {
     fn trainer<'a>(
         &'a self,
-        config: &'a Config,
+        (config, model): (&'a Config, &ModelSection),
         task: &'a dyn Task,
         policy: LanguageModel,
         rollouts: Option<Box<dyn RolloutSource>>,
@@ -196,7 +233,7 @@ impl Problems {
         let reference = match config.train.kl_beta > 0.0 {
             false => Reference::None,
             true if policy.engine().adapter().is_some() => Reference::AdapterOff,
-            true => Reference::Model(policy::place(&config.model)?.policy.into_engine()),
+            true => Reference::Model(policy::place(model)?.policy.into_engine()),
         };
         Ok(Trainer {
             ranks,
@@ -286,12 +323,12 @@ fn stop_flag(quiet: bool) -> Outcome<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-fn run_failure(error: &e2h_rl::Error, path: &Path) -> Failure {
+fn run_failure(leads: bool, error: &e2h_rl::Error, path: &Path) -> Failure {
     let shown = path.display();
     let text = std::iter::successors(std::error::Error::source(error), |error| error.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
     match error {
-        e2h_rl::Error::Ranks(error) => crate::ranks::failure(error),
+        e2h_rl::Error::Ranks(error) => crate::ranks::failure(leads, error),
         e2h_rl::Error::RunExists(_) => Failure::usage(text).hint(format!(
             "go on with it by `e2h train --resume {shown}`, or give another --run-dir"
         )),

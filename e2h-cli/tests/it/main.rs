@@ -11,6 +11,7 @@ mod guide;
 mod models;
 mod options;
 mod page;
+mod ranks;
 mod resume;
 mod rollouts;
 mod run;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint;
 use crate::eval::{EvalConfig, evaluate};
-use crate::ranks::Ranks;
+use crate::ranks::{RankError, Ranks};
 use crate::source::Sourced;
 use crate::trainer::Trainer;
 use crate::{Error, Result};
@@ -40,10 +40,14 @@ pub(super) fn tell(ranks: &dyn Ranks, order: Order) -> Result<()> {
     Ok(())
 }
 
-/// Tells the other ranks that this one has failed, unless they are what failed.
-pub(super) fn tell_failure(ranks: &dyn Ranks, error: &Error) {
-    if !matches!(error, Error::Ranks(_)) {
-        ranks.fail(&super::session::chain(error));
+/// Tells the other ranks that this one has failed, unless they know.
+///
+/// True when rank 0 has failed in the same way.
+pub(super) fn tell_failure(ranks: &dyn Ranks, error: &Error) -> bool {
+    use RankError::{Differs, Failed, Gone, Stalled};
+    match error {
+        Error::Ranks(Differs { .. } | Failed { .. } | Gone(_) | Stalled { .. }) => false,
+        _ => ranks.fail(&super::session::chain(error)),
     }
 }
 
@@ -67,13 +71,16 @@ pub(super) fn tell_failure(ranks: &dyn Ranks, error: &Error) {
 /// ```
 ///
 /// # Errors
-/// Whatever a step, an evaluation or a checkpoint ran into, here or on another rank.
+/// Whatever a step, an evaluation or a checkpoint ran into, here or on another rank. What rank 0 ran into as well is
+/// [`RankError::Failed`] of rank 0.
 pub fn follow(trainer: &mut Trainer<'_>, held_out: &[Vec<Problem>]) -> Result<()> {
     let end = orders(trainer, held_out);
-    if let Err(error) = &end {
-        tell_failure(&*trainer.ranks, error);
+    match end {
+        Err(error) if tell_failure(&*trainer.ranks, &error) => {
+            Err(RankError::Failed { rank: 0, problem: super::session::chain(&error) }.into())
+        }
+        end => end,
     }
-    end
 }
 
 fn orders(trainer: &mut Trainer<'_>, held_out: &[Vec<Problem>]) -> Result<()> {

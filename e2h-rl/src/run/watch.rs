@@ -154,6 +154,7 @@ mod tests {
             update,
             times: PhaseTimes::default(),
             update_s: 0.0,
+            ranks_s: None,
             step_s: 0.0,
         }
     }

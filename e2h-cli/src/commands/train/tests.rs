@@ -81,7 +81,7 @@ fn take_part(
     let problems = Problems::new(config, task.as_ref()).expect("problems");
     let (policy, reference) = (policy(1), policy(1).into_engine());
     let leads = ranks.leads();
-    let trainer = problems.trainer(config, task.as_ref(), policy, None, ranks);
+    let trainer = problems.trainer((config, &config.model), task.as_ref(), policy, None, ranks);
     let mut trainer = trainer.expect("a trainer");
     trainer.reference = Reference::Model(reference);
     if !leads {
@@ -276,13 +276,14 @@ impl Ranks for Leaves {
 
 #[test]
 fn ranks_with_another_configuration_or_model_refuse_to_start() {
+    let same = config(&[]);
     let answers = |configs: [&str; 2], seeds: [u64; 2]| -> Vec<String> {
         let ranks = ThreadRank::group(2, Duration::from_secs(20));
         std::thread::scope(|scope| {
             let spawn = |rank: ThreadRank| {
-                let (config, seed) = (configs[rank.rank()], seeds[rank.rank()]);
+                let (text, seed, same) = (configs[rank.rank()], seeds[rank.rank()], &same);
                 scope.spawn(move || {
-                    let agreed = agree(&rank, config, &policy(seed), &[]);
+                    let agreed = agree(&rank, (same, text), &policy(seed), &[]);
                     agreed.err().map(|failure| failure.to_string()).unwrap_or_default()
                 })
             };
