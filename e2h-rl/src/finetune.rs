@@ -150,7 +150,8 @@ mod tests {
     #[test]
     fn a_number_of_updates_is_kept_whatever_the_number_of_rows() {
         let updates = |steps, n_rows| {
-            FinetuneConfig { epochs: 7, steps, batch: 3, ..FinetuneConfig::default() }.n_updates(n_rows)
+            FinetuneConfig { epochs: 7, steps, batch: 3, ..FinetuneConfig::default() }
+                .n_updates(n_rows)
         };
         assert_eq!([updates(Some(5), 8), updates(None, 8), updates(Some(5), 0)], [5, 21, 0]);
     }

@@ -135,7 +135,9 @@ mod tests {
         });
         let after = Duration::from_millis(60);
         assert_eq!(stalled, vec![RankError::Stalled { ranks: vec![1], after }; 2]);
-        let failed = meet(20_000, |rank| (&rank as &dyn Ranks).fail("no memory"));
+        let failed = meet(20_000, |rank| {
+            assert!(!(&rank as &dyn Ranks).fail("no memory"), "rank 0 has not failed");
+        });
         let problem = "no memory".to_owned();
         assert_eq!(failed, vec![RankError::Failed { rank: 1, problem }; 2]);
         assert_eq!(failed[0].to_string(), "rank 1 failed: no memory");
