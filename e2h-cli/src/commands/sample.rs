@@ -67,13 +67,16 @@ pub(crate) fn run(args: &SampleArgs) -> Outcome {
             roll_out(&mut policy, task.as_ref(), asks, &sampling).map_err(Failure::run)?;
         for (rollout, problem) in groups.iter().flatten().zip(problems) {
             out(&shown(task.as_ref(), problem, rollout, args.json)?);
+            if !args.json {
+                out("");
+            }
         }
         work.add(problems.len() as u64);
     }
     Ok(())
 }
 
-/// One completion with its problem and verdict: a row of JSON, or a few lines with an empty one after them.
+/// One completion with its problem and verdict: a row of JSON, or a few lines.
 fn shown(task: &dyn Task, problem: &Problem, rollout: &Rollout, json: bool) -> Outcome<String> {
     let score = &rollout.score;
     if json {
@@ -85,7 +88,7 @@ fn shown(task: &dyn Task, problem: &Problem, rollout: &Rollout, json: bool) -> O
     }
     let prompt = task.prompt(problem).map_err(Failure::run)?;
     Ok(format!(
-        "{} {}\n  {}\n  {}: {} (reward {:.2})\n ",
+        "{} {}\n  {}\n  {}: {} (reward {:.2})",
         prompt.user,
         prompt.assistant_prefix,
         rollout.text,
