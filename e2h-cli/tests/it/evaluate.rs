@@ -2,14 +2,8 @@
 
 use std::fs;
 
-use serde_json::Value;
-
-use crate::run::{e2h, ok};
+use crate::run::{e2h, json, ok};
 use crate::tiny::{lines, succeeds, train};
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
 
 #[test]
 fn several_tasks_are_evaluated_at_once_and_two_evaluations_compared() {

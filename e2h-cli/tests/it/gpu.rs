@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::run::{e2h, ok, skipped};
+use crate::run::{e2h, json, ok, skipped};
 
 /// The small models with another program's numbers, where they are.
 fn goldens() -> Option<PathBuf> {
@@ -18,10 +18,6 @@ fn goldens() -> Option<PathBuf> {
         return None;
     }
     folder.canonicalize().ok()
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
 }
 
 #[test]

@@ -7,7 +7,7 @@ use e2h_core::RootSeed;
 use e2h_model::{Family, LanguageModel, Model, ModelConfig, TextCodec, WeightFormat};
 use serde_json::Value;
 
-use crate::run::{e2h, ok};
+use crate::run::{e2h, json, ok};
 
 /// Saves a small random model of a family.
 fn random_model(folder: &Path, family: Family) {
@@ -27,10 +27,6 @@ fn random_model(folder: &Path, family: Family) {
     let model = Model::new(config, &mut RootSeed(7).stream("init", &[]));
     let model = LanguageModel::new(model, codec).expect("they fit");
     model.save(folder, WeightFormat::Bf16).expect("saved");
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 /// What a finished command left.
 pub(crate) struct Finished {
     pub code: Option<i32>,
@@ -32,6 +34,11 @@ pub(crate) fn ok(folder: &Path, args: &[&str]) -> String {
     let finished = e2h(folder, args);
     assert_eq!(finished.code, Some(0), "{args:?}: {}", finished.stderr);
     finished.stdout
+}
+
+/// The value that a command printed as JSON.
+pub(crate) fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
 }
 
 /// Says why a test has nothing to do here.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::run::{command, e2h, ok};
+use crate::run::{command, e2h, json, ok};
 use crate::tiny::lines;
 
 /// A run of seconds.
@@ -24,10 +24,6 @@ const TINY: [&str; 7] = [
 fn train_args<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     let sets = TINY.iter().flat_map(|set| ["--set", set]);
     ["train", "--quiet"].into_iter().chain(sets).chain(extra.iter().copied()).collect()
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
 }
 
 #[test]
