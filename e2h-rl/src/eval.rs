@@ -177,40 +177,13 @@ impl EvalReport {
 /// ```
 /// use e2h_rl::{EvalConfig, evaluate};
 /// # use e2h_core::*;
-/// # struct Say([LevelSpec; 1]);
-/// # impl Task for Say {
-/// #     fn name(&self) -> &str { "say" }
-/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
-/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
-/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
-/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
-/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
-/// #     }
-/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
-/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
-/// #         let right = problem.answer.to_string() == said;
-/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
-/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
-/// #     }
-/// # }
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/parrot.in")); }
+/// # use doc::*;
 /// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
 /// # let row = |question: u32, answer: u32| -> Problem {
 /// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
 /// #     serde_json::from_value(row).expect("a row")
 /// # };
-/// # struct Parrot;
-/// # impl Policy for Parrot {
-/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
-/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
-/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
-/// #     }
-/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
-/// #         let said = |tokens: &[TokenId]| Generation {
-/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
-/// #         };
-/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
-/// #     }
-/// # }
 ///
 /// // A policy that repeats its prompt, on problems of which half ask for that.
 /// let problems = [vec![row(7, 7), row(7, 8), row(6, 6), row(6, 9)]];
@@ -240,40 +213,13 @@ pub fn evaluate(
 /// ```
 /// use e2h_rl::{EvalConfig, evaluate_rows};
 /// # use e2h_core::*;
-/// # struct Say([LevelSpec; 1]);
-/// # impl Task for Say {
-/// #     fn name(&self) -> &str { "say" }
-/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
-/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
-/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
-/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
-/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
-/// #     }
-/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
-/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
-/// #         let right = problem.answer.to_string() == said;
-/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
-/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
-/// #     }
-/// # }
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/parrot.in")); }
+/// # use doc::*;
 /// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
 /// # let row = |question: u32, answer: u32| -> Problem {
 /// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
 /// #     serde_json::from_value(row).expect("a row")
 /// # };
-/// # struct Parrot;
-/// # impl Policy for Parrot {
-/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
-/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
-/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
-/// #     }
-/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
-/// #         let said = |tokens: &[TokenId]| Generation {
-/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
-/// #         };
-/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
-/// #     }
-/// # }
 ///
 /// let (problems, config) = ([vec![row(7, 7), row(7, 8)]], EvalConfig::default());
 /// let mut n_done = 0;
@@ -436,40 +382,13 @@ fn asks(rows: &[Problem], n: usize, stream: impl Fn(usize, u64) -> Stream) -> Ve
 /// ```
 /// use e2h_rl::pass_counts;
 /// # use e2h_core::*;
-/// # struct Say([LevelSpec; 1]);
-/// # impl Task for Say {
-/// #     fn name(&self) -> &str { "say" }
-/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
-/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
-/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
-/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
-/// #         Ok(Prompt { system: None, user: problem.question.to_string(), assistant_prefix: String::new() })
-/// #     }
-/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
-/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
-/// #         let right = problem.answer.to_string() == said;
-/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
-/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
-/// #     }
-/// # }
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/parrot.in")); }
+/// # use doc::*;
 /// # let task = Say([LevelSpec { label: "numbers".to_owned(), ood: false }]);
 /// # let row = |question: u32, answer: u32| -> Problem {
 /// #     let row = serde_json::json!({"task": "say", "level": 0, "question": question, "answer": answer});
 /// #     serde_json::from_value(row).expect("a row")
 /// # };
-/// # struct Parrot;
-/// # impl Policy for Parrot {
-/// #     fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>> { Ok(prompt.user.chars().map(u32::from).collect()) }
-/// #     fn decode(&self, tokens: &[TokenId]) -> Result<String> {
-/// #         Ok(tokens.iter().filter_map(|token| char::from_u32(*token)).collect())
-/// #     }
-/// #     fn generate(&mut self, asks: Vec<GenerateRequest>, _: &Sampling) -> Result<Vec<Vec<Generation>>> {
-/// #         let said = |tokens: &[TokenId]| Generation {
-/// #             tokens: tokens.to_vec(), logprobs: vec![0.0; tokens.len()], finish: FinishReason::Eos,
-/// #         };
-/// #         Ok(asks.iter().map(|ask| vec![said(&ask.prompt); ask.streams.len()]).collect())
-/// #     }
-/// # }
 ///
 /// let rows = [row(7, 7), row(7, 8)];
 /// let counts = pass_counts(&mut Parrot, &task, &rows, &Sampling::default(), 0, 20, |_| ())?;

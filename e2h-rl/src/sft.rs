@@ -64,22 +64,8 @@ pub(crate) fn warm_cosine(peak: f64, step: u64, steps: u64) -> f64 {
 /// use e2h_rl::{SftConfig, train_on_play};
 /// # use e2h_model::{LanguageModel, Model, ModelConfig, TextCodec};
 /// # use e2h_core::*;
-/// # struct Say([LevelSpec; 1]);
-/// # impl Task for Say {
-/// #     fn name(&self) -> &str { "say" }
-/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
-/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
-/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
-/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
-/// #         Ok(Prompt { system: None, user: "say".to_owned(), assistant_prefix: String::new() })
-/// #     }
-/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
-/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
-/// #         let right = problem.answer == said;
-/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
-/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
-/// #     }
-/// # }
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/one_level.in")); }
+/// # use doc::*;
 /// # let task = Say([LevelSpec { label: "words".to_owned(), ood: false }]);
 /// # fn row() -> Problem {
 /// #     let row = serde_json::json!({"task": "say", "level": 0, "question": "say", "answer": "b"});

@@ -52,40 +52,12 @@ pub enum Reference {
 /// # use e2h_model::{Model, ModelConfig, TextCodec};
 /// # fn main() -> e2h_rl::Result<()> {
 /// # use e2h_core::*;
-/// # struct Say([LevelSpec; 1]);
-/// # impl Task for Say {
-/// #     fn name(&self) -> &str { "say" }
-/// #     fn levels(&self) -> &[LevelSpec] { &self.0 }
-/// #     fn generate(&self, _: Level, _: Split, _: &mut Stream) -> Result<Problem> { unreachable!("rows are given") }
-/// #     fn canonical(&self, problem: &Problem) -> Result<String> { Ok(problem.question.to_string()) }
-/// #     fn prompt(&self, problem: &Problem) -> Result<Prompt> {
-/// #         Ok(Prompt { system: None, user: "say".to_owned(), assistant_prefix: String::new() })
-/// #     }
-/// #     fn score(&self, problem: &Problem, said: &str) -> Score { self.score_answer(problem, said) }
-/// #     fn score_answer(&self, problem: &Problem, said: &str) -> Score {
-/// #         let right = problem.answer == said;
-/// #         let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
-/// #         Score::new(vec![RewardPart::new("correct", f64::from(u8::from(right)), 1.0)], outcome, "")
-/// #     }
-/// # }
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/one_level.in")); }
+/// # use doc::*;
 /// # let task = Say([LevelSpec { label: "words".to_owned(), ood: false }]);
 /// # fn row() -> Problem {
 /// #     let row = serde_json::json!({"task": "say", "level": 0, "question": "say", "answer": "b"});
 /// #     serde_json::from_value(row).expect("a row")
-/// # }
-/// # struct OneLevel;
-/// # impl Curriculum for OneLevel {
-/// #     fn name(&self) -> &str { "one" }
-/// #     fn n_levels(&self) -> usize { 1 }
-/// #     fn probs(&self, _: u64) -> Vec<f64> { vec![1.0] }
-/// # }
-/// # struct OneProblem;
-/// # impl ProblemSampler for OneProblem {
-/// #     fn draw(&mut self, _: &dyn Curriculum, _: u64, n: usize) -> Result<Vec<Pick>> {
-/// #         Ok(vec![Pick { level: Level(0), item: 0 }; n])
-/// #     }
-/// #     fn state(&self) -> serde_json::Value { serde_json::Value::Null }
-/// #     fn restore(&mut self, _: &serde_json::Value) -> Result<()> { Ok(()) }
 /// # }
 /// # let text = TextCodec::word_level(&["say", "a", "b"].map(str::to_owned))?;
 /// # let shape = ModelConfig { hidden_size: 16, intermediate_size: 32, n_layers: 1, n_heads: 2, n_kv_heads: 2,
